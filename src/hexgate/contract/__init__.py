@@ -1,1 +1,1 @@
-"""The artifact contract: envelope, schemas, canonical JSON and digests, evidence, atomic writes, provenance."""
+"""The artifact contract: schemas, canonical JSON and digests, evidence, atomic writes, provenance."""

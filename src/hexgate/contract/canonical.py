@@ -50,8 +50,8 @@ def sha256_file(path: Path) -> str:
 def parse_strict(data: bytes) -> Any:
     """Parse JSON as RFC 8259 has it, and refuse what lax readers let through.
 
-    Refused: other encodings than UTF-8, NaN and Infinity tokens, numbers beyond a double's range, repeated keys
-    (the second would silently win), nesting deeper than 64, more than 64 MiB.
+    Refused: other encodings than UTF-8, NaN and Infinity tokens, numbers beyond a double's range, repeated
+    keys (the second would silently win), nesting deeper than 64, more than 64 MiB.
 
     Raises:
         NotStrictJson: with the reason and, where there is one, the line and column.

@@ -39,10 +39,10 @@ class EvidenceFile:
 
 
 class RowWriter:
-    """Rows of JSON, one a line, each on the disk's side of our buffers before the next is measured.
+    """Rows of JSON, one a line, each handed to the system before the next is measured.
 
-    The file carries the suffix ``.partial`` until it is closed, so that a killed process leaves its rows under
-    a name that says what they are.
+    The file carries the suffix ``.partial`` until it is closed, so that a killed process leaves its rows
+    under a name that says what they are.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +69,7 @@ class RowWriter:
 
 
 class EvidenceWriter:
-    """Where one measurement leaves its evidence: files named ``<stem>.<name>.jsonl`` or ``.npy`` in one folder.
+    """Where one measurement leaves its evidence: files ``<stem>.<name>.jsonl`` or ``.npy`` in one folder.
 
     Used as a context manager: leaving it, however that happens, finishes the files that were begun.
     """
@@ -111,7 +111,7 @@ class EvidenceWriter:
         Raises:
             OSError: if the disk does not take it.
         """
-        import numpy as np  # noqa: PLC0415 - reading artifacts must not import numpy
+        import numpy as np
 
         buffer = BytesIO()
         np.save(buffer, values, allow_pickle=False)
@@ -211,7 +211,7 @@ class EvidenceReader:
         Raises:
             EvidenceError: if the file is not the one that was written.
         """
-        import numpy as np  # noqa: PLC0415 - reading artifacts must not import numpy
+        import numpy as np
 
         path = self.path(name)
         try:
