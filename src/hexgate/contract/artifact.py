@@ -41,15 +41,9 @@ class Artifact:
         return EvidenceReader(self.path.parent, self.data["evidence"])
 
     def evidence_mistakes(self) -> list[str]:
-        """Every evidence file that is absent or not the one the artifact was made from; empty where all are."""
+        """What is wrong with its evidence files: absent, or not the ones it was made from."""
         reader = self.evidence()
-        found = []
-        for name in sorted(reader.names):
-            try:
-                reader.path(name)
-            except EvidenceError as error:
-                found.append(str(error))
-        return found
+        return [fault for name in sorted(reader.names) if (fault := reader.fault(name)) is not None]
 
 
 def artifact_files(folder: Path) -> list[Path]:

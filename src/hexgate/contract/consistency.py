@@ -1,4 +1,4 @@
-"""What must add up in an artifact beyond its types: the identities of its schema, and the rules of the envelope."""
+"""What must add up in an artifact beyond its types: its schema's identities and the envelope's rules."""
 
 from __future__ import annotations
 

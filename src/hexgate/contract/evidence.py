@@ -188,6 +188,14 @@ class EvidenceReader:
             )
         return path
 
+    def fault(self, name: str) -> str | None:
+        """What is wrong with one evidence file, or None where it is the one that was written."""
+        try:
+            self.path(name)
+        except EvidenceError as error:
+            return str(error)
+        return None
+
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
         """The rows of a JSON Lines file, in order.
 

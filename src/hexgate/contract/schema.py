@@ -90,33 +90,29 @@ def schema_mistakes(name: str, value: Any, *, most: int = 20) -> list[str]:
     return [f"{error.json_path}: {_in_words(error)}" for error in errors[:most]]
 
 
+_EXPECTED = {"const": "", "minimum": "at least ", "maximum": "at most ", "pattern": "the form "}
+
+
 def _in_words(error: ValidationError) -> str:
     got = _short(error.instance)
     expected: Any = error.validator_value
     match error.validator:
         case "type":
-            kinds = expected if isinstance(expected, list) else [expected]
-            return f"got {got}, expected {' or '.join(kinds)}"
+            words = f"got {got}, expected {expected if isinstance(expected, str) else ' or '.join(expected)}"
         case "required":
-            return error.message.replace("is a required property", "is missing")
+            words = error.message.replace("is a required property", "is missing")
         case "additionalProperties" if expected is False:
-            known = set(error.schema.get("properties", {})) if isinstance(error.schema, dict) else set()
-            unknown = sorted(set(error.instance) - known)
-            return f"unknown key{'s' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown[:5]))}"
+            instance: Any = error.instance
+            schema: Any = error.schema
+            unknown = sorted(set(instance) - set(schema.get("properties", {})))
+            words = f"unknown key{'s' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown[:5]))}"
         case "enum":
-            return f"got {got}, expected one of {', '.join(map(str, expected))}"
-        case "const":
-            return f"got {got}, expected {expected!r}"
-        case "minimum":
-            return f"got {got}, expected at least {expected}"
-        case "maximum":
-            return f"got {got}, expected at most {expected}"
-        case "pattern":
-            return f"got {got}, expected the form {expected}"
+            words = f"got {got}, expected one of {', '.join(map(str, expected))}"
+        case "const" | "minimum" | "maximum" | "pattern":
+            words = f"got {got}, expected {_EXPECTED[error.validator]}{expected}"
         case _:
-            return (
-                error.message if len(error.message) < 160 else f"got {got}, which breaks {error.validator!r}"
-            )
+            words = error.message
+    return words if len(words) < 400 else f"got {got}, which breaks {error.validator!r}"
 
 
 def _short(value: Any) -> str:
