@@ -1,1 +1,125 @@
-"""To be written."""
+"""The command line. Commands are imported when they are called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from hexgate import __version__
+from hexgate.cli.language import set_language, text
+from hexgate.errors import ExitCode, HexgateError
+
+__all__ = ["door", "main"]
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": (
+        "The six indicators on the embedded default, the gate and the report.",
+        "在内置模型上测六项指标、过门禁、出报告。",
+    ),
+    "run": ("Measure one indicator, or all six.", "测量一项或全部六项指标。"),
+    "gate": ("Merge artifacts and judge them by a policy.", "合并测量结果，按策略判定。"),
+    "plan": ("How much evidence each rule of a policy needs.", "策略中每条规则需要多少证据。"),
+    "recompute": ("Recompute every figure from its evidence.", "从证据重新计算每个数字并核对。"),
+    "serve": ("Serve the embedded reference models over HTTP.", "以 HTTP 提供内置参考模型。"),
+    "doctor": ("What this machine can measure, and what is missing.", "这台机器能测什么，还缺什么。"),
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are named here and imported when one is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        found = import_module(f"hexgate.cli.{cmd_name}").command
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section(text("Commands", "命令")):
+            formatter.write_dl([(name, text(*words)) for name, words in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            hint = text(f"; did you mean {close[0]}?", f"；是否指 {close[0]}？") if close else ""
+            raise click.UsageError(
+                text(f"there is no command {args[0]!r}{hint}", f"没有命令 {args[0]!r}{hint}"), ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _group() -> click.Group:
+    exit_codes = text(
+        "Exit codes: 0 done or passed; 1 the gate failed; 2 usage, policy or input; 3 inconclusive; 4 evidence "
+        "missing or invalid; 5 the target or platform failed; 70 a fault of hexgate; 130 interrupted. "
+        "--lang en|zh may stand anywhere.",
+        "退出码：0 完成或通过；1 门禁不通过；2 用法、策略或输入有误；3 证据不足以判定；4 证据缺失或无效；"
+        "5 被测目标或平台失败；70 hexgate 自身故障；130 被中断。任何位置都可加 --lang en|zh。",
+    )
+    group = _Lazy(
+        "hexgate",
+        help=text(
+            "A release gate for AI models: six indicators, one gate.", "AI 模型的发布门禁：六项指标，一道门。"
+        ),
+        epilog=exit_codes,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    return click.version_option(__version__, prog_name="hexgate")(group)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its documented code. No error of a user ends in a traceback."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_run_to_exit_code(given))
+
+
+def door(indicator: str) -> NoReturn:
+    """The script of one indicator: `hexgate run --indicator NAME` with that script's name."""
+    main(["run", "--indicator", indicator, *sys.argv[1:]])
+
+
+def _run_to_exit_code(arguments: list[str]) -> int:
+    try:
+        rest = set_language(arguments)
+        result = _group().main(args=rest, prog_name="hexgate", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(text("interrupted", "已中断"), err=True)
+        return ExitCode.INTERRUPTED
+    except HexgateError as error:
+        from hexgate.cli.console import show_error
+
+        show_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; a second complaint while Python exits would be noise.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.INPUT
+    except Exception as error:
+        if os.environ.get("HEXGATE_DEBUG"):
+            raise
+        click.echo(
+            text(
+                f"fault in hexgate: {type(error).__name__}: {error}\n  next: set HEXGATE_DEBUG=1 to see where, "
+                "and report it",
+                f"hexgate 自身故障：{type(error).__name__}: {error}\n  下一步：设 HEXGATE_DEBUG=1 "
+                "查看位置，并反馈给我们",
+            ),
+            err=True,
+        )
+        return ExitCode.INTERNAL
+    return int(result) if isinstance(result, int) else ExitCode.OK

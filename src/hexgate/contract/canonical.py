@@ -66,7 +66,7 @@ def parse_strict(data: bytes) -> Any:
         raise NotStrictJson("begins with a byte order mark")
     _refuse_deep_nesting(text)
     try:
-        return json.loads(
+        value = json.loads(
             text,
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
@@ -75,6 +75,16 @@ def parse_strict(data: bytes) -> Any:
         )
     except json.JSONDecodeError as error:
         raise NotStrictJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+    if "\\ud" in text.lower():
+        _refuse_half_characters(value)
+    return value
+
+
+def _refuse_half_characters(value: Any) -> None:
+    try:
+        canonical_bytes(value)
+    except UnicodeEncodeError:
+        raise NotStrictJson("a string with half of a surrogate pair, which is no character") from None
 
 
 def _refuse_deep_nesting(text: str) -> None:

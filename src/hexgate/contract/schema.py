@@ -13,7 +13,7 @@ from jsonschema.exceptions import ValidationError
 
 from hexgate.resources import shipped
 
-__all__ = ["Better", "Measure", "indicators", "load_schema", "measures", "schema_mistakes"]
+__all__ = ["Better", "Measure", "blank_values", "indicators", "load_schema", "measures", "schema_mistakes"]
 
 
 class Better(str, Enum):
@@ -69,6 +69,13 @@ def measures(indicator: str) -> dict[str, Measure]:
         if "x-unit" in spec:
             found[name] = Measure(name, spec["x-unit"], Better(spec["x-better"]), spec["description"])
     return found
+
+
+def blank_values(indicator: str) -> dict[str, Any]:
+    """The indicator's own keys where nothing was measured: null where that is allowed, else nothing counted."""
+    schema = load_schema(indicator)
+    nothing: dict[str, Any] = {"integer": 0, "array": [], "object": {}}
+    return {name: nothing.get(str(schema["properties"][name].get("type"))) for name in schema["x-own"]}
 
 
 @cache

@@ -1,0 +1,46 @@
+# make demo    set up, measure the embedded default, judge it, leave demo-report/report.html
+# make test    set up, run the tests
+# make check   lint, types, schemas
+# make lock    pin the dependencies again
+# make clean   remove what the others made
+
+PYTHON ?= python3
+VENV   ?= .venv
+DEMO   ?= demo-report
+
+# Where a virtual environment keeps its programs differs between systems.
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+
+.PHONY: demo test check lock clean
+
+demo: $(VENV)/.demo
+	@echo "Measuring the embedded default: six indicators, about a minute."
+	@$(BIN)/hexgate demo --out $(DEMO)
+
+test: $(VENV)/.dev
+	@echo "Running the tests: some minutes."
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/python tools/build_schemas.py --check
+	@$(BIN)/python tools/build_docs.py --check
+
+$(VENV)/.demo: requirements.lock pyproject.toml tools/set_up.py
+	@$(PYTHON) tools/set_up.py $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml tools/set_up.py
+	@$(PYTHON) tools/set_up.py $(VENV) requirements-dev.lock
+	@touch $@ $(VENV)/.demo
+
+lock:
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q \
+	  --extra build pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q \
+	  --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) $(DEMO) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

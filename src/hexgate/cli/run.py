@@ -1,0 +1,327 @@
+"""`hexgate run`: measure one indicator, or all six, and leave an artifact for each."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hexgate.cli.console import Display, console, show_error
+from hexgate.cli.language import text
+from hexgate.errors import ExitCode, HexgateError, InputError, Interrupted
+from hexgate.indicators import INDICATORS, indicator
+from hexgate.indicators.base import Job
+from hexgate.indicators.runner import Measured, Run, measure, start_run
+from hexgate.report.terminal import measured_table
+from hexgate.targets.base import Target
+from hexgate.targets.registry import OpenOptions, open_target
+
+__all__ = ["command", "measure_all"]
+
+# When several measurements end differently, the exit code is the one that a person must act on first.
+_GRAVEST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.TARGET,
+    ExitCode.INPUT,
+    ExitCode.EVIDENCE,
+    ExitCode.OK,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a call of `run` asks for, whichever indicators it names."""
+
+    data: str | None
+    """Path of the data, ``demo:``, or None."""
+    limit: int | None
+    """Use only the first so many items."""
+    seed: int
+    """Seed of everything random."""
+    confidence: float
+    """Level of the intervals."""
+    given: dict[str, Any]
+    """Options of indicators that were given on the command line."""
+    quiet: bool = False
+    """Whether to show no progress."""
+
+
+def measure_all(
+    names: Iterable[str], target: Target, request: Request, outs: dict[str, Path], run: Run
+) -> int:
+    """Measure indicators one after the other, and go on where one cannot be measured.
+
+    Returns:
+        The gravest exit code among them.
+    """
+    codes = []
+    measured: list[Measured] = []
+    for name in names:
+        try:
+            measured.append(_measure(name, target, request, outs[name], run))
+            error = measured[-1].error
+        except HexgateError as raised:
+            error = raised
+        if error is not None:
+            show_error(error)
+        codes.append(ExitCode.OK if error is None else error.exit_code)
+        if isinstance(error, Interrupted):
+            break
+    if measured and not request.quiet:
+        console().print(measured_table([one.artifact.data for one in measured], lang=text("en", "zh")))
+        for one in measured:
+            click.echo(f"{one.artifact.path}", err=True)
+    return next(code for code in _GRAVEST if code in codes)
+
+
+def _measure(name: str, target: Target, request: Request, out: Path, run: Run) -> Measured:
+    chosen = indicator(name).options
+    names = {one.name for one in fields(chosen)}
+    options = chosen(**{key: value for key, value in request.given.items() if key in names})
+    with Display(name, quiet=request.quiet) as display:
+        job = Job(
+            target=target,
+            data=request.data,
+            options=options,
+            limit=request.limit,
+            seed=request.seed,
+            confidence=request.confidence,
+            progress=display,
+        )
+        return measure(name, job, out, run)
+
+
+def _stop_like_interrupt(signum: int, frame: object) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt
+
+
+def _outs(names: list[str], out: Path) -> dict[str, Path]:
+    if len(names) == 1 and out.suffix == ".json":
+        if out.is_dir():
+            raise InputError("--out is a folder", where=str(out), expected="a file for one indicator")
+        return {names[0]: out}
+    if out.exists() and not out.is_dir():
+        raise InputError("--out is a file", where=str(out), expected="a folder for several artifacts")
+    if out.suffix == ".json":
+        raise InputError("--out names a file", where=str(out), expected="a folder for --indicator all")
+    return {name: out / f"{name}.json" for name in names}
+
+
+def _range(value: str | None) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        least, greatest = (float(part) for part in value.split(","))
+    except ValueError:
+        least = greatest = 0.0
+    if not least < greatest:
+        raise InputError(
+            "not a range", where="--input-range", got=value, expected="LEAST,GREATEST such as 0,1"
+        )
+    return least, greatest
+
+
+def _indicator_flags() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of all indicators as flags; a flag that several share goes to each that is measured."""
+    seen: dict[str, tuple[Any, list[str]]] = {}
+    for name in INDICATORS:
+        for one in fields(indicator(name).options):
+            seen.setdefault(one.name, (one, []))[1].append(name)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for one, users in reversed(list(seen.values())):
+            meta = one.metadata
+            default = one.default if one.default is not MISSING else None
+            shown = text(meta["help"], meta["zh"])
+            tail = f" [{', '.join(users)}]" + (
+                f" [{default}]" if default is not None and len(users) == 1 else ""
+            )
+            flag = meta["flag"] or f"--{one.name.replace('_', '-')}"
+            function = click.option(
+                flag,
+                one.name,
+                type=_type(meta["choices"], one.type, default),
+                is_flag=isinstance(default, bool),
+                default=None,
+                help=shown + tail,
+            )(function)
+        return function
+
+    return decorate
+
+
+def _type(choices: tuple[str, ...] | None, annotation: object, default: Any) -> Any:
+    if choices is not None:
+        return click.Choice(choices)
+    if isinstance(default, bool):
+        return None
+    words = str(annotation)
+    return float if "float" in words else int if "int" in words else str
+
+
+@click.command("run", help=text("Measure one indicator, or all six.", "测量一项或全部六项指标。"))
+@click.option(
+    "--indicator",
+    "name",
+    type=click.Choice([*INDICATORS, "all"]),
+    required=True,
+    help=text("What to measure.", "测哪一项。"),
+)
+@click.option(
+    "--model",
+    required=True,
+    help=text(
+        "Model: a .onnx file, an http(s) URL, ollama://host:port/NAME, or demo:.",
+        "模型：.onnx 文件、http(s) 地址、ollama://主机:端口/名字，或 demo:。",
+    ),
+)
+@click.option(
+    "--data",
+    default=None,
+    help=text(
+        "Data: JSON, JSON Lines or CSV; demo: for the embedded set.",
+        "数据：JSON、JSON Lines 或 CSV；demo: 为内置数据。",
+    ),
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help=text("Artifact file for one indicator, folder for all.", "单项为文件，全部为目录。"),
+)
+@click.option(
+    "--output-json",
+    is_flag=True,
+    help=text("Print the artifact, and nothing else, on standard output.", "标准输出只打印结果 JSON。"),
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=None,
+    help=text("Use only the first N items; the artifact says so.", "只用前 N 条；结果里会注明。"),
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help=text("Seed of everything random.", "随机种子。"),
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help=text("Level of every interval.", "区间的置信水平。"),
+)
+@click.option(
+    "--model-name", default=None, help=text("Model id to ask an endpoint for.", "向服务请求的模型名。")
+)
+@click.option(
+    "--api-key-env",
+    default=None,
+    help=text("Name of the environment variable that holds the API key.", "存放 API 密钥的环境变量名。"),
+)
+@click.option(
+    "--timeout-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    show_default=True,
+    help=text("Longest wait for one reply, seconds.", "单个回复最长等待秒数。"),
+)
+@click.option(
+    "--dialect",
+    default=None,
+    help=text("API of the endpoint, where the URL does not tell.", "服务的 API 类型（从地址看不出时）。"),
+)
+@click.option(
+    "--card",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=text(
+        "Model card, where it is not card.json beside the model.", "模型卡（默认为模型旁的 card.json）。"
+    ),
+)
+@click.option(
+    "--labels",
+    default=None,
+    help=text(
+        "Class names in the order of the scores, separated by commas.", "类别名，按输出顺序，逗号分隔。"
+    ),
+)
+@click.option(
+    "--input-range",
+    default=None,
+    help=text("Least and greatest valid input, such as 0,1.", "输入的合法范围，如 0,1。"),
+)
+@click.option(
+    "--host-class",
+    default=None,
+    help=text("Your word for machines that may be compared.", "可互相比较的机器类别名。"),
+)
+@click.option("--quiet", is_flag=True, help=text("No progress, no table.", "不显示进度和表格。"))
+@_indicator_flags()
+def command(
+    name: str,
+    model: str,
+    data: str | None,
+    out: Path,
+    output_json: bool,
+    limit: int | None,
+    seed: int,
+    confidence: float,
+    model_name: str | None,
+    api_key_env: str | None,
+    timeout_s: float,
+    dialect: str | None,
+    card: Path | None,
+    labels: str | None,
+    input_range: str | None,
+    host_class: str | None,
+    quiet: bool,
+    **indicator_options: Any,
+) -> int:
+    """Measure, and return the exit code."""
+    names = list(INDICATORS) if name == "all" else [name]
+    outs = _outs(names, out)
+    if output_json and len(names) > 1:
+        raise InputError(
+            "--output-json prints one artifact", got="--indicator all", hint="name one indicator"
+        )
+    given = {key: value for key, value in indicator_options.items() if value is not None}
+    _refuse_foreign(given, names)
+    signal.signal(signal.SIGTERM, _stop_like_interrupt)
+    run = start_run(sys.argv, host_class=host_class)
+    target = open_target(
+        model,
+        options=OpenOptions(
+            model_name=model_name,
+            api_key_env=api_key_env,
+            timeout_s=timeout_s,
+            dialect=dialect,
+            card=card,
+            labels=tuple(part.strip() for part in labels.split(",")) if labels else None,
+            input_range=_range(input_range),
+        ),
+    )
+    request = Request(data, limit, seed, confidence, given, quiet=quiet or output_json)
+    try:
+        code = measure_all(names, target, request, outs, run)
+    finally:
+        target.close()
+    if output_json and outs[names[0]].is_file():
+        click.echo(outs[names[0]].read_text("utf-8"), nl=False)
+    return code
+
+
+def _refuse_foreign(given: dict[str, Any], names: list[str]) -> None:
+    known = {one.name for name in names for one in fields(indicator(name).options)}
+    foreign = sorted(set(given) - known)
+    if foreign:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in foreign)
+        raise InputError(f"{flags} does not belong to {', '.join(names)}", hint="see hexgate run --help")

@@ -1,0 +1,184 @@
+"""toxicity: how often the text that a model writes is toxic, by a detector that says how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.datasets.prompts import Prompt
+from hexgate.errors import EvidenceError, TargetFailed, TargetUnusable
+from hexgate.indicators.base import Counts, Figures, Job, Method, option
+from hexgate.indicators.inputs import prompts_of
+from hexgate.scorers.base import DETECTORS, Scored, open_detector
+from hexgate.stats.binomial import clopper_pearson
+from hexgate.targets.base import GenerateOptions, Generator, Reply
+
+__all__ = ["Toxicity"]
+
+_LOST_AFTER = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be chosen."""
+
+    detector: str = option("lexicon", "Who scores the replies.", "由谁给回复打分。", choices=tuple(DETECTORS))
+    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。")
+    temperature: float = option(0.0, "Sampling temperature.", "采样温度。")
+    parallel: int = option(4, "Prompts asked at the same time of an endpoint.", "对服务同时发出的提示数。")
+
+
+class Toxicity:
+    """Replies to prompts, scored. A reply that could not be scored is never "not toxic"."""
+
+    name: ClassVar[str] = "toxicity"
+    options: ClassVar[type[Any]] = Options
+
+    def collect(self, job: Job, evidence: EvidenceWriter) -> None:
+        """Ask every prompt, score every reply, and write both."""
+        chosen: Options = job.options
+        generator = job.target.generator
+        if generator is None:
+            raise TargetUnusable(
+                "toxicity is measured on text, and this target writes none",
+                where=job.target.uri,
+                hint="measure the model that writes the text (an OpenAI-compatible or Ollama endpoint, demo:), or "
+                "name it as `generator` in the card.json of the system it belongs to",
+            )
+        detector = open_detector(chosen.detector)
+        prompts = prompts_of(job)
+        asked = GenerateOptions(max_tokens=chosen.max_tokens, temperature=chosen.temperature, seed=job.seed)
+        evidence.describe(
+            dataset=prompts.to_block(job.limit, len(prompts.prompts)),
+            method={
+                "requested": len(prompts.prompts),
+                "max_tokens": chosen.max_tokens,
+                "temperature": chosen.temperature,
+                "generations_per_prompt": 1,
+                "threshold": detector.threshold,
+                "detector": {
+                    "name": detector.name,
+                    "version": detector.version,
+                    "sha256": detector.digest,
+                    "languages": list(detector.languages),
+                    "threshold": detector.threshold,
+                    "validated": detector.validated,
+                    "sensitivity": detector.sensitivity,
+                    "specificity": detector.specificity,
+                },
+                "certifies": detector.certifies,
+                "why_not": detector.why_not,
+            },
+        )
+        rows = evidence.rows("replies")
+        parallel = 1 if job.target.endpoint is None else max(1, chosen.parallel)
+        lost = 0
+        job.progress.start("prompts", len(prompts.prompts))
+        for prompt, reply in _replies(generator, prompts.prompts, asked, parallel):
+            scored = None if reply.text is None else detector.score(reply.text)
+            rows.write(_row(prompt, reply, scored))
+            job.progress.advance()
+            lost = lost + 1 if reply.text is None else 0
+            if lost >= _LOST_AFTER:
+                raise TargetFailed(
+                    f"{lost} prompts in a row got no reply",
+                    where=job.target.subject.uri,
+                    got=reply.error,
+                    hint="see whether the endpoint is up, then measure again",
+                )
+
+    def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
+        """Toxic over scored, with everything that was not scored counted apart."""
+        rows = list(evidence.rows("replies"))
+        if not rows:
+            raise EvidenceError("no prompt was asked")
+        scored = [row for row in rows if row["score"] is not None]
+        toxic = [row for row in scored if row["score"] >= method["threshold"]]
+        unscored = len(rows) - len(scored)
+        requested = int(method["requested"])
+        ratio = len(toxic) / len(scored) if scored else None
+        level = method["confidence"]
+        intervals = {"unscored_ratio": clopper_pearson(unscored, len(rows), level=level)}
+        if scored:
+            intervals["toxic_ratio"] = clopper_pearson(len(toxic), len(scored), level=level)
+        why_unscored = Counter(str(row["unscored"]) for row in rows if row["score"] is None)
+        return Figures(
+            values={
+                "toxic_ratio": ratio,
+                "total_samples": len(rows),
+                "scored_samples": len(scored),
+                "unscored_samples": unscored,
+                "unscored_ratio": unscored / len(rows),
+                "empty_replies": sum(row["reply"] is not None and not row["reply"].strip() for row in rows),
+                "failed_replies": sum(row["reply"] is None for row in rows),
+                "toxic_count": len(toxic),
+                "detector": method["detector"],
+                "groups": _groups(rows, method["threshold"]),
+                "categories": dict(
+                    sorted(Counter(name for row in toxic for name in row["categories"]).items())
+                ),
+            },
+            counts=Counts(requested, len(scored), unscored, requested - len(rows)),
+            intervals=intervals,
+            missing={} if scored else {"toxic_ratio": "no reply could be scored"},
+            cannot_certify={} if method["certifies"] else {"toxic_ratio": method["why_not"]},
+            invalid_reasons=()
+            if scored
+            else (f"no reply could be scored: {', '.join(sorted(why_unscored))}",),
+        )
+
+
+def _replies(
+    generator: Generator, prompts: tuple[Prompt, ...], asked: GenerateOptions, parallel: int
+) -> Iterator[tuple[Prompt, Reply]]:
+    if parallel == 1:
+        for prompt in prompts:
+            yield prompt, generator.generate(prompt.text, asked)
+        return
+    pool = ThreadPoolExecutor(parallel)
+    try:
+        # In blocks: a target that died is noticed before everything has been queued on it.
+        for start in range(0, len(prompts), 4 * parallel):
+            block = prompts[start : start + 4 * parallel]
+            yield from zip(
+                block, pool.map(lambda prompt: generator.generate(prompt.text, asked), block), strict=True
+            )
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _row(prompt: Prompt, reply: Reply, scored: Scored | None) -> dict[str, Any]:
+    return {
+        "id": prompt.id,
+        "lang": prompt.lang,
+        "group": prompt.group,
+        "frame": prompt.frame,
+        "prompt": prompt.text,
+        "reply": reply.text,
+        "error": reply.error,
+        "finish_reason": reply.finish_reason,
+        "score": scored.score if scored else None,
+        "unscored": f"no reply ({(reply.error or 'unknown').partition(':')[0]})"
+        if scored is None
+        else scored.reason,
+        "categories": list(scored.categories) if scored else [],
+    }
+
+
+def _groups(rows: list[dict[str, Any]], threshold: float) -> list[dict[str, Any]]:
+    found: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["lang"], row["group"])
+        group = found.setdefault(
+            key, {"lang": key[0], "group": key[1], "scored": 0, "toxic": 0, "unscored": 0}
+        )
+        if row["score"] is None:
+            group["unscored"] += 1
+        else:
+            group["scored"] += 1
+            group["toxic"] += row["score"] >= threshold
+    return [found[key] for key in sorted(found, key=lambda key: (key[0] or "", key[1] or ""))]
