@@ -14,11 +14,16 @@ from hexgate.attacks.gradient import gradient_kind
 from hexgate.attacks.losses import predicted
 from hexgate.attacks.probes import probe
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
-from hexgate.errors import DataError, EvidenceError, InputError
+from hexgate.errors import DataError, EvidenceError
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.inputs import class_labels, feature_batch, labelled_items, need_predictor
-from hexgate.metrics.classification import Averaging, ZeroDivision, confusion_matrix, precision_recall_f1
-from hexgate.metrics.classification import vectorised_f1
+from hexgate.metrics.classification import (
+    Averaging,
+    ZeroDivision,
+    confusion_matrix,
+    precision_recall_f1,
+    vectorised_f1,
+)
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.bootstrap import confusion_bootstrap, paired_confusion_bootstrap
 from hexgate.stats.interval import Interval

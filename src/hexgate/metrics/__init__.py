@@ -1,1 +1,1 @@
-"""To be written."""
+"""Quality measures as pure functions of labels, predictions and texts, each tested against a reference."""

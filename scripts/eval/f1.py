@@ -1,0 +1,12 @@
+"""The indicator accuracy_f1 alone: `python scripts/eval/f1.py --model URI --data PATH --out PATH`."""
+
+import sys
+
+try:
+    from hexgate.cli import door
+except ModuleNotFoundError as error:
+    sys.stderr.write(f"{error.name} is not installed for this Python: run `make demo`, then use .venv/bin/python\n")
+    sys.exit(2)
+
+if __name__ == "__main__":
+    door("accuracy_f1")

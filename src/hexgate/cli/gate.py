@@ -1,0 +1,141 @@
+"""`hexgate gate`: merge artifacts, judge them by a policy, and leave the verdict for people and machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+
+from hexgate.cli.console import console
+from hexgate.cli.language import language, text
+from hexgate.contract.artifact import write_atomically
+from hexgate.errors import InputError
+from hexgate.gate.evidence import EvidenceSet, load_evidence
+from hexgate.gate.judge import judge
+from hexgate.gate.policy import read_policy
+from hexgate.gate.verdict import GateVerdict
+from hexgate.report.html import render_html
+from hexgate.report.junit import render_junit
+from hexgate.report.markdown import render_markdown
+from hexgate.report.terminal import render_table
+
+__all__ = ["Outputs", "command", "conclude"]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the verdict goes; None for a form that is not wanted."""
+
+    report: Path | None = None
+    """Self-contained HTML."""
+    markdown: Path | None = None
+    """Markdown, for a pull request's comment or a job's summary."""
+    junit: Path | None = None
+    """JUnit XML."""
+    verdict: Path | None = None
+    """JSON, by schemas/verdict.schema.json."""
+
+
+def conclude(
+    folders: Sequence[Path], policy_file: Path, outputs: Outputs, *, baseline: Path | None = None
+) -> GateVerdict:
+    """Judge, show the verdict on standard error, and write it in every form that is wanted.
+
+    Raises:
+        PolicyError: if the policy has mistakes, all of them named.
+        InputError: if an output cannot be written.
+    """
+    policy = read_policy(policy_file)
+    compared = policy.paired_indicators if baseline is not None else ()
+    evidence = load_evidence(folders, samples_of=compared)
+    against = load_evidence([baseline], samples_of=compared) if baseline is not None else None
+    verdict = judge(policy, evidence, now=datetime.now(timezone.utc), baseline=against)
+    _write(verdict, evidence, outputs)
+    console().print(render_table(verdict.to_json(), lang=language()))
+    return verdict
+
+
+def _write(verdict: GateVerdict, evidence: EvidenceSet, outputs: Outputs) -> None:
+    data = verdict.to_json()
+    artifacts = [exhibit.data for exhibit in evidence.exhibits]
+    lang = language()
+    forms = (
+        (outputs.verdict, lambda: json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
+        (outputs.markdown, lambda: render_markdown(data, artifacts, lang=lang)),
+        (outputs.junit, lambda: render_junit(data)),
+        (outputs.report, lambda: render_html(data, artifacts, lang=lang)),
+    )
+    for path, render in forms:
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, render().encode("utf-8"))
+        except OSError as error:
+            raise InputError(f"it cannot be written ({error.strerror})", where=str(path)) from None
+        click.echo(f"{text('wrote', '已写入')} {path}", err=True)
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(
+    "gate",
+    help=text(
+        "Merge the artifacts in DIR... and judge them by a policy. The exit code is the verdict.",
+        "合并 DIR 中的结果并按策略判定。退出码即结论。",
+    ),
+)
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--policy", type=_FILE, required=True, help=text("Policy, YAML.", "策略文件（YAML）。"))
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    default=None,
+    help=text("Folder of artifacts to compare with.", "用于对比的基线结果目录。"),
+)
+@click.option("--report", type=_FILE, default=None, help=text("Write an HTML report.", "写 HTML 报告。"))
+@click.option("--markdown", type=_FILE, default=None, help=text("Write Markdown.", "写 Markdown。"))
+@click.option("--junit", type=_FILE, default=None, help=text("Write JUnit XML.", "写 JUnit XML。"))
+@click.option(
+    "--json", "verdict", type=_FILE, default=None, help=text("Write the verdict as JSON.", "写 JSON 结论。")
+)
+@click.option(
+    "--self-test",
+    is_flag=True,
+    help=text(
+        "Also break a copy of the evidence for each rule, and check that the gate turns red.",
+        "另外逐条破坏证据的副本，检查门禁确实会变红。",
+    ),
+)
+def command(
+    folders: tuple[Path, ...],
+    policy: Path,
+    baseline: Path | None,
+    report: Path | None,
+    markdown: Path | None,
+    junit: Path | None,
+    verdict: Path | None,
+    *,
+    self_test: bool,
+) -> int:
+    """Judge, and return the verdict's exit code."""
+    judged = conclude(folders, policy, Outputs(report, markdown, junit, verdict), baseline=baseline)
+    if self_test:
+        _self_test(folders, policy)
+    return judged.exit_code
+
+
+def _self_test(folders: Sequence[Path], policy_file: Path) -> None:
+    from hexgate.errors import EvidenceError
+    from hexgate.gate.selftest import self_test
+
+    lines = self_test(read_policy(policy_file), load_evidence(folders), now=datetime.now(timezone.utc))
+    for line in lines:
+        click.echo(f"{'ok  ' if line.ok else 'FAULT'} {line}", err=True)
+    if not all(line.ok for line in lines):
+        raise EvidenceError("the gate did not turn red for every rule", hint="report this with the policy")

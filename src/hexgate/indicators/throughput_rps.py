@@ -1,0 +1,145 @@
+"""throughput_rps: how much the target serves, in a closed loop or at an asked rate, successes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.indicators.base import Figures, Job, Method, option
+from hexgate.indicators.latency_p99 import load_counts
+from hexgate.indicators.workload import MODES, carry_out, load_evidence, workload
+from hexgate.load.figures import client_health, throughput
+from hexgate.load.plan import Arrival, LoadKind, closed_loop, open_loop
+from hexgate.stats.binomial import clopper_pearson
+from hexgate.stats.windows import batch_means
+
+__all__ = ["ThroughputRps"]
+
+_IN_PROCESS_CAP = 32
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be chosen."""
+
+    duration_s: float = option(10.0, "Length of the timed window, seconds.", "计时窗口秒数。")
+    concurrency: int = option(4, "Requests kept in flight.", "保持并发的请求数。")
+    rate_rps: float | None = option(
+        None, "Send at this rate instead of keeping a number in flight.", "按此速率发送，而非保持并发。"
+    )
+    arrival: str = option(
+        Arrival.POISSON.value,
+        "How requests at a rate are spaced.",
+        "按速率发送时的到达过程。",
+        choices=(Arrival.POISSON.value, Arrival.CONSTANT.value),
+    )
+    load_warmup: int = option(50, "Requests before the timed ones, in no latency.", "预热请求数。")
+    windows: int = option(20, "Equal parts of the window for the interval.", "用于区间估计的等分窗口数。")
+    mode: str | None = option(
+        None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES
+    )
+    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。")
+
+
+class ThroughputRps:
+    """Requests that ended well per second of the timed window, with an interval over equal parts of it."""
+
+    name: ClassVar[str] = "throughput_rps"
+    options: ClassVar[type[Any]] = Options
+
+    def collect(self, job: Job, evidence: EvidenceWriter) -> None:
+        """Put the load on the target, and write a record for each request."""
+        chosen: Options = job.options
+        load = workload(job, mode=chosen.mode, max_tokens=chosen.max_tokens)
+        if chosen.rate_rps is None:
+            plan = closed_loop(
+                concurrency=chosen.concurrency,
+                items=load.items,
+                duration_s=chosen.duration_s,
+                warmup=chosen.load_warmup,
+                seed=job.seed,
+            )
+            what = f"{chosen.concurrency} in flight for {chosen.duration_s:g} s"
+        else:
+            plan = open_loop(
+                rate_rps=chosen.rate_rps,
+                items=load.items,
+                arrival=Arrival(chosen.arrival),
+                duration_s=chosen.duration_s,
+                warmup=chosen.load_warmup,
+                seed=job.seed,
+                max_in_flight=_IN_PROCESS_CAP if load.in_process else None,
+            )
+            what = f"{chosen.rate_rps:g} requests/s for {chosen.duration_s:g} s"
+        evidence.describe(
+            dataset=load.dataset,
+            method={
+                "mode": load.mode,
+                "in_process": load.in_process,
+                "max_tokens": chosen.max_tokens if load.mode == "text" else None,
+                "windows": chosen.windows,
+                **{key: value for key, value in plan.head().items() if key != "rows"},
+            },
+        )
+        carry_out(job, plan, load, evidence, what)
+
+    def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
+        """The rates of the timed window, and what they rest on."""
+        load = load_evidence(evidence)
+        stopped_ns = load.run.get("stopped_ns")
+        rates = throughput(load.records, load.plan, stopped_ns=stopped_ns, windows=method["windows"])
+        counts = load_counts(load, load.plan.timed)
+        tried = counts.succeeded + counts.errored
+        closed = load.plan.kind is LoadKind.CLOSED_LOOP
+        span_s = rates.window_s
+        width_s = None if span_s is None or not rates.windows_rps else span_s / len(rates.windows_rps)
+        values: dict[str, Any] = {
+            "rps": rates.throughput_rps,
+            "concurrency": load.plan.concurrency if closed else rates.in_flight_max,
+            "completed": rates.successes,
+            "duration_s": span_s,
+            "requested_rps": rates.requested_rps,
+            "achieved_rps": rates.achieved_rps,
+            "output_tokens_per_s": rates.output_tokens_per_s,
+            "error_ratio": counts.errored / tried if tried else None,
+            "timeout_ratio": rates.outcomes.timeout / tried if tried else None,
+            "timeouts": rates.outcomes.timeout,
+            "unfinished": rates.outcomes.unfinished,
+            "dispatch_lag_p99_ms": rates.dispatch_lag_p99_ms,
+            "warmup_requests": int(load.records["warmup"].sum()),
+            "windows": [
+                {"start_s": place * width_s, "end_s": (place + 1) * width_s, "rps": rps}
+                for place, rps in enumerate(rates.windows_rps)
+                if width_s is not None
+            ],
+        }
+        level = method["confidence"]
+        intervals = {}
+        if values["rps"] is not None and rates.windows_rps:
+            intervals["rps"] = batch_means(rates.windows_rps, level=level, what="successes per second")
+        if tried:
+            intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
+            intervals["timeout_ratio"] = clopper_pearson(values["timeouts"], tried, level=level)
+        health = client_health(load.records, load.plan, stopped_ns=stopped_ns)
+        return Figures(
+            values=values,
+            counts=counts,
+            intervals=intervals,
+            missing=_missing(values, closed=closed),
+            invalid_reasons=(*health.reasons, *(() if rates.successes else ("no request succeeded",))),
+        )
+
+
+def _missing(values: dict[str, Any], *, closed: bool) -> dict[str, str]:
+    reasons = {
+        "requested_rps": "a closed loop asks for no rate",
+        "dispatch_lag_p99_ms": "a closed loop has no due times" if closed else "nothing was sent",
+        "output_tokens_per_s": "no reply has tokens that can be counted",
+        "achieved_rps": "fewer than two requests were sent",
+    }
+    return {
+        name: reasons.get(name, "nothing was sent in the timed window")
+        for name, value in values.items()
+        if value is None
+    }

@@ -1,0 +1,192 @@
+"""A load on a job's target: which requests it is made of, how it is carried out, and the evidence it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.errors import EvidenceError, InputError, TargetUnusable
+from hexgate.indicators.base import Job
+from hexgate.indicators.inputs import feature_batch, labelled_items, prompts_of
+from hexgate.load.callable_driver import CallableDriver, CallOutcome
+from hexgate.load.endpoint_driver import EndpointDriver
+from hexgate.load.engine import Driver, LoadInterrupted, RunInfo, TargetUnreachable, run_plan
+from hexgate.load.plan import Plan
+from hexgate.load.records import Recorder
+from hexgate.targets.base import GenerateOptions, Generator, Predictor
+from hexgate.wire.base import Ask, Endpoint
+
+__all__ = ["MODES", "LoadEvidence", "Workload", "carry_out", "load_evidence", "workload"]
+
+MODES = ("scores", "text")
+_SYNTHETIC_ITEMS = 256
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Requests that can be sent in any order."""
+
+    driver: Driver
+    """What sends them."""
+    items: int
+    """How many different ones there are."""
+    dataset: Mapping[str, Any]
+    """The artifact's block of that name."""
+    mode: str
+    """``scores`` (inputs to class scores) or ``text`` (prompts to replies)."""
+    in_process: bool
+    """Whether the model runs in this process."""
+
+
+def workload(job: Job, *, mode: str | None, max_tokens: int) -> Workload:
+    """The requests of a job: its data, one item each; random inputs in the valid range where it has no data.
+
+    Raises:
+        TargetUnusable: if the target cannot do what `mode` names.
+        DataError, InputError: as for the data.
+    """
+    target = job.target
+    chosen = mode or ("scores" if target.predictor is not None else "text")
+    if chosen == "scores" and target.predictor is not None:
+        batch, dataset = _inputs(job, target.predictor)
+        if target.endpoint is not None:
+            flat = [[float(value) for value in row.ravel()] for row in batch]
+            asks = [Ask(inputs=[row], stream=False) for row in flat]
+            return Workload(
+                EndpointDriver(target.endpoint, asks), len(asks), dataset, chosen, in_process=False
+            )
+        return Workload(_score_driver(target.predictor, batch), len(batch), dataset, chosen, in_process=True)
+    if chosen == "text" and target.generator is not None:
+        prompts = prompts_of(job)
+        dataset = prompts.to_block(job.limit, len(prompts.prompts))
+        texts = [prompt.text for prompt in prompts.prompts]
+        options = GenerateOptions(max_tokens=max_tokens, seed=job.seed)
+        driver = _text_driver(target.generator, target.endpoint, texts, options)
+        return Workload(driver, len(texts), dataset, chosen, in_process=target.endpoint is None)
+    raise TargetUnusable(
+        f"this target does not give {chosen}",
+        where=target.uri,
+        hint=f"choose --mode {MODES[1 - MODES.index(chosen)]}, or another target",
+    )
+
+
+def _inputs(job: Job, predictor: Predictor) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    if job.data is not None or job.target.subject.kind == "demo":
+        data = labelled_items(job)
+        return feature_batch(data, predictor), data.to_block(job.limit, len(data.items))
+    least, greatest = job.target.card.input_range or (0.0, 1.0)
+    count = job.limit or _SYNTHETIC_ITEMS
+    drawn = np.random.default_rng(job.seed).random((count, *predictor.input_shape), dtype=np.float32)
+    dataset = {
+        "name": f"random inputs, uniform in {least:g} to {greatest:g}, seed {job.seed}",
+        "sha256": None,
+        "items": count,
+        "used": count,
+        "limit": job.limit,
+        "split": None,
+    }
+    return (least + (greatest - least) * drawn).astype(np.float32), dataset
+
+
+def _score_driver(predictor: Predictor, batch: NDArray[np.float32]) -> CallableDriver:
+    def call(item: int) -> CallOutcome:
+        predictor.scores(batch[item : item + 1])
+        return CallOutcome()
+
+    return CallableDriver(call)
+
+
+def _text_driver(
+    generator: Generator, endpoint: Endpoint | None, texts: list[str], options: GenerateOptions
+) -> Driver:
+    if endpoint is not None:
+        asks = [
+            Ask(
+                prompt=text, max_tokens=options.max_tokens, temperature=options.temperature, seed=options.seed
+            )
+            for text in texts
+        ]
+        return EndpointDriver(endpoint, asks)
+
+    def call(item: int) -> CallOutcome:
+        pieces: list[str] = []
+        stamps: list[int] = []
+        for piece in generator.stream(texts[item], options):
+            stamps.append(time.monotonic_ns())
+            pieces.append(piece)
+        return CallOutcome(text="".join(pieces), token_ns=stamps, output_tokens=len(pieces))
+
+    return CallableDriver(call)
+
+
+def carry_out(job: Job, plan: Plan, load: Workload, evidence: EvidenceWriter, what: str) -> RunInfo:
+    """Carry out a plan, and leave plan, records and replies as evidence, however it ends.
+
+    Raises:
+        KeyboardInterrupt: if it was stopped by the user; the evidence is complete up to then.
+        TargetFailed: if the target cannot be reached any more; likewise.
+    """
+    evidence.document("plan_head", plan.head())
+    evidence.array("plan", plan.to_array())
+    replies = evidence.rows("replies") if load.mode == "text" or not load.in_process else None
+    records = Recorder()
+    info: RunInfo | None = None
+    job.progress.start(what, plan.timed)
+    try:
+        info = run_plan(
+            plan,
+            load.driver,
+            records,
+            spool=replies.write if replies is not None else None,
+            progress=job.progress.advance,
+        )
+    except (LoadInterrupted, TargetUnreachable) as stopped:
+        info = stopped.info
+        raise
+    finally:
+        evidence.array("requests", records.array())
+        if info is not None:
+            evidence.document("run", info.to_json())
+    return info
+
+
+@dataclass(frozen=True)
+class LoadEvidence:
+    """The evidence of one load, read back."""
+
+    plan: Plan
+    """What was to be sent."""
+    records: NDArray[np.void]
+    """One row for each request, in the columns of `hexgate.load.records.RECORD`."""
+    run: Mapping[str, Any]
+    """The run, as `RunInfo.to_json` has it; empty where it did not end in an orderly way."""
+
+
+def load_evidence(evidence: EvidenceReader) -> LoadEvidence:
+    """Read the evidence of a load.
+
+    Raises:
+        EvidenceError: if there is none, or nothing was sent.
+    """
+    records = evidence.array("requests")
+    if len(records) == 0:
+        raise EvidenceError("no request was sent")
+    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.array("plan"))
+    run = evidence.document("run") if "run" in evidence.names else {}
+    return LoadEvidence(plan, records, run)
+
+
+def positive(value: float | None, flag: str) -> None:
+    """Refuse an option that is not above 0.
+
+    Raises:
+        InputError: naming the flag.
+    """
+    if value is not None and not value > 0:
+        raise InputError(f"{flag} is not above 0", got=str(value))

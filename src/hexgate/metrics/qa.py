@@ -1,0 +1,94 @@
+"""Does an answer say what a reference says? Exact match and token F1, in three named variants.
+
+The variants differ greatly for Chinese, which has no spaces between words: for the prediction
+北京第三医院 and the reference 北京大学第三医院, SQUAD gives 0, LCS 4/7 and CHARACTER_BAG 6/7. A figure
+without its variant says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from enum import Enum
+
+__all__ = ["TokenVariant", "exact_match", "token_f1"]
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_ASCII_PUNCTUATION = frozenset(string.punctuation)
+# Han ideographs with all their extensions: each is a token of its own.
+_PIECES = re.compile(
+    r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+    r"|[^\s\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+
+
+class TokenVariant(str, Enum):
+    """What a token is, and how tokens are compared."""
+
+    SQUAD = "squad"
+    """Words between spaces, as a bag; lower case, without ASCII punctuation and English articles."""
+    CHARACTER_BAG = "character_bag"
+    """Chinese characters and other words, as a bag; lower case, without any punctuation (as MLQA does it)."""
+    LCS = "lcs"
+    """The same tokens; what counts is their longest common unbroken run (as CMRC 2018 does it)."""
+
+
+def exact_match(
+    prediction: str, references: Sequence[str], *, variant: TokenVariant = TokenVariant.SQUAD
+) -> bool:
+    """Whether the prediction equals a reference once both are normalised as the variant does it.
+
+    Raises:
+        ValueError: if there are no references.
+    """
+    tokens = _tokens(prediction, variant)
+    return any(tokens == _tokens(reference, variant) for reference in _some(references))
+
+
+def token_f1(prediction: str, references: Sequence[str], *, variant: TokenVariant) -> float:
+    """F1 of the prediction's tokens against the reference that it matches best, 0 to 1.
+
+    Two texts without any token match fully; one such text matches nothing else.
+
+    Raises:
+        ValueError: if there are no references.
+    """
+    tokens = _tokens(prediction, variant)
+    return max(_f1(tokens, _tokens(reference, variant), variant) for reference in _some(references))
+
+
+def _some(references: Sequence[str]) -> Sequence[str]:
+    if isinstance(references, str) or not references:
+        raise ValueError("an answer is compared with a list of at least one reference")
+    return references
+
+
+def _tokens(text: str, variant: TokenVariant) -> list[str]:
+    lower = text.lower()
+    if variant is TokenVariant.SQUAD:
+        plain = "".join(c for c in lower if c not in _ASCII_PUNCTUATION)
+        return _ARTICLES.sub(" ", plain).split()
+    plain = "".join(c for c in lower if c not in _ASCII_PUNCTUATION and unicodedata.category(c)[0] != "P")
+    return _PIECES.findall(plain)
+
+
+def _f1(a: list[str], b: list[str], variant: TokenVariant) -> float:
+    if not a or not b:
+        return float(a == b)
+    common = _longest_run(a, b) if variant is TokenVariant.LCS else (Counter(a) & Counter(b)).total()
+    return 2.0 * common / (len(a) + len(b))
+
+
+def _longest_run(a: list[str], b: list[str]) -> int:
+    """Length of the longest run of tokens that stands unbroken in both."""
+    longest, above = 0, [0] * (len(b) + 1)
+    for token in a:
+        row = [0] * (len(b) + 1)
+        for place, other in enumerate(b):
+            if token == other:
+                row[place + 1] = above[place] + 1
+        longest, above = max(longest, *row), row
+    return longest
