@@ -74,4 +74,4 @@ class Display:
     def note(self, text: str) -> None:
         """One line for the person who watches."""
         if not self._quiet:
-            self._bars.console.print(f"{self._title}: {text}", markup=False)
+            self._bars.console.print(f"{self._title}: {text}", markup=False, soft_wrap=True)

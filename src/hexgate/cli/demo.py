@@ -21,6 +21,10 @@ __all__ = ["command"]
 _OPTIONS = {
     # Declared, not measured: the artifact calls what comes of it an estimate, and the policy only tracks it.
     "watts_per_core": 10.0,
+    # Short enough for a demonstration, long enough for an interval.
+    "duration_s": 5.0,
+    "power_duration_s": 5.0,
+    "idle_s": 2.0,
 }
 
 

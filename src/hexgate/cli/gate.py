@@ -16,6 +16,7 @@ from hexgate.contract.artifact import write_atomically
 from hexgate.errors import InputError
 from hexgate.gate.evidence import EvidenceSet, load_evidence
 from hexgate.gate.judge import judge
+from hexgate.gate.pairing import samples_needed
 from hexgate.gate.policy import read_policy
 from hexgate.gate.verdict import GateVerdict
 from hexgate.report.html import render_html
@@ -50,7 +51,7 @@ def conclude(
         InputError: if an output cannot be written.
     """
     policy = read_policy(policy_file)
-    compared = policy.paired_indicators if baseline is not None else ()
+    compared = samples_needed(policy) if baseline is not None else ()
     evidence = load_evidence(folders, samples_of=compared)
     against = load_evidence([baseline], samples_of=compared) if baseline is not None else None
     verdict = judge(policy, evidence, now=datetime.now(timezone.utc), baseline=against)
@@ -136,6 +137,8 @@ def _self_test(folders: Sequence[Path], policy_file: Path) -> None:
 
     lines = self_test(read_policy(policy_file), load_evidence(folders), now=datetime.now(timezone.utc))
     for line in lines:
-        click.echo(f"{'ok  ' if line.ok else 'FAULT'} {line}", err=True)
-    if not all(line.ok for line in lines):
+        click.echo(
+            f"{'ok   ' if line.held else 'FAULT'} {line.rule}: {line.mutation} -> {line.got.value}", err=True
+        )
+    if not all(line.held for line in lines):
         raise EvidenceError("the gate did not turn red for every rule", hint="report this with the policy")

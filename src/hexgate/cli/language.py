@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import click
 
@@ -37,7 +38,7 @@ def set_language(arguments: list[str]) -> list[str]:
     return rest
 
 
-def language() -> str:
+def language() -> Literal["en", "zh"]:
     """``en`` or ``zh``."""
     for name in (_VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(name, "")

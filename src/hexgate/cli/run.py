@@ -5,19 +5,19 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hexgate.cli.console import Display, console, show_error
-from hexgate.cli.language import text
+from hexgate.cli.language import language, text
 from hexgate.errors import ExitCode, HexgateError, InputError, Interrupted
 from hexgate.indicators import INDICATORS, indicator
 from hexgate.indicators.base import Job
 from hexgate.indicators.runner import Measured, Run, measure, start_run
-from hexgate.report.terminal import measured_table
+from hexgate.report.measured import measured_table
 from hexgate.targets.base import Target
 from hexgate.targets.registry import OpenOptions, open_target
 
@@ -46,7 +46,7 @@ class Request:
     confidence: float
     """Level of the intervals."""
     given: dict[str, Any]
-    """Options of indicators that were given on the command line."""
+    """Options of indicators that were given, by the names of their flags."""
     quiet: bool = False
     """Whether to show no progress."""
 
@@ -73,7 +73,7 @@ def measure_all(
         if isinstance(error, Interrupted):
             break
     if measured and not request.quiet:
-        console().print(measured_table([one.artifact.data for one in measured], lang=text("en", "zh")))
+        console().print(measured_table([one.artifact.data for one in measured], lang=language()))
         for one in measured:
             click.echo(f"{one.artifact.path}", err=True)
     return next(code for code in _GRAVEST if code in codes)
@@ -81,8 +81,10 @@ def measure_all(
 
 def _measure(name: str, target: Target, request: Request, out: Path, run: Run) -> Measured:
     chosen = indicator(name).options
-    names = {one.name for one in fields(chosen)}
-    options = chosen(**{key: value for key, value in request.given.items() if key in names})
+    parameters = {one.name: _parameter(one) for one in fields(chosen)}
+    options = chosen(
+        **{own: request.given[given] for own, given in parameters.items() if given in request.given}
+    )
     with Display(name, quiet=request.quiet) as display:
         job = Job(
             target=target,
@@ -126,42 +128,39 @@ def _range(value: str | None) -> tuple[float, float] | None:
     return least, greatest
 
 
+def _parameter(one: Field[Any]) -> str:
+    """The name of an option's command-line parameter, which follows its flag."""
+    flag: str = one.metadata["flag"] or f"--{one.name}"
+    return flag.removeprefix("--").replace("-", "_")
+
+
 def _indicator_flags() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of all indicators as flags; a flag that several share goes to each that is measured."""
-    seen: dict[str, tuple[Any, list[str]]] = {}
+    seen: dict[str, tuple[Field[Any], list[str]]] = {}
     for name in INDICATORS:
         for one in fields(indicator(name).options):
-            seen.setdefault(one.name, (one, []))[1].append(name)
+            seen.setdefault(_parameter(one), (one, []))[1].append(name)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for one, users in reversed(list(seen.values())):
+        for parameter, (one, users) in reversed(seen.items()):
             meta = one.metadata
-            default = one.default if one.default is not MISSING else None
-            shown = text(meta["help"], meta["zh"])
-            tail = f" [{', '.join(users)}]" + (
-                f" [{default}]" if default is not None and len(users) == 1 else ""
-            )
-            flag = meta["flag"] or f"--{one.name.replace('_', '-')}"
+            default = f" [{one.default}]" if one.default is not None else ""
             function = click.option(
-                flag,
-                one.name,
-                type=_type(meta["choices"], one.type, default),
-                is_flag=isinstance(default, bool),
+                f"--{parameter.replace('_', '-')}",
+                parameter,
+                type=_type(meta["choices"], str(one.type)),
                 default=None,
-                help=shown + tail,
+                help=f"{text(meta['help'], meta['zh'])} [{', '.join(users)}]{default}",
             )(function)
         return function
 
     return decorate
 
 
-def _type(choices: tuple[str, ...] | None, annotation: object, default: Any) -> Any:
+def _type(choices: tuple[str, ...] | None, annotation: str) -> click.ParamType[Any]:
     if choices is not None:
         return click.Choice(choices)
-    if isinstance(default, bool):
-        return None
-    words = str(annotation)
-    return float if "float" in words else int if "int" in words else str
+    return click.FLOAT if "float" in annotation else click.INT if "int" in annotation else click.STRING
 
 
 @click.command("run", help=text("Measure one indicator, or all six.", "测量一项或全部六项指标。"))
@@ -320,7 +319,7 @@ def command(
 
 
 def _refuse_foreign(given: dict[str, Any], names: list[str]) -> None:
-    known = {one.name for name in names for one in fields(indicator(name).options)}
+    known = {_parameter(one) for name in names for one in fields(indicator(name).options)}
     foreign = sorted(set(given) - known)
     if foreign:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in foreign)

@@ -128,7 +128,7 @@ class LatencyP99:
             intervals["over_limit_ratio"] = clopper_pearson(over, n, level=level)
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
-        health = client_health(load.records, load.plan, stopped_ns=load.run.get("stopped_ns"))
+        health = client_health(load.records, load.plan)
         return Figures(
             values=values,
             counts=counts,

@@ -19,7 +19,8 @@ from hexgate.load.plan import closed_loop
 from hexgate.load.records import Outcome
 from hexgate.meters.base import Basis, Domain
 from hexgate.meters.estimate import estimate_energy
-from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, total, traces
+from hexgate.meters.rows import traces
+from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, total
 from hexgate.stats.interval import Interval
 from hexgate.stats.windows import batch_means
 

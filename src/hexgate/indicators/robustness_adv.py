@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import Enum
 from typing import Any, ClassVar
 
 import numpy as np
@@ -127,7 +128,9 @@ class RobustnessAdv:
             job.progress.advance(len(data.items[part]))
         first = min(len(batch), _PROBED)
         job.progress.start("probes for a masked gradient", None)
-        found = probe(predictor, gradients, batch[:first], labels[:first], spec, _joined(outcomes, first))
+        found = probe(
+            predictor, gradients, batch[:first], labels[:first], spec=spec, outcome=_joined(outcomes, first)
+        )
         evidence.document("probes", _plain(asdict(found)))
 
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
@@ -145,7 +148,7 @@ class RobustnessAdv:
         n_correct, n_newly = sum(right), sum(newly_wrong)
         drop = _Drop.of(rows, classes, method)
         asked = sum(part["rows"] for part in parts)
-        no_gradient = all(part["gradient_source"] == GradientKind.NONE.value for part in parts)
+        zero_rows = _sum_or_none([part["zero_gradient_rows"] for part in parts])
         values: dict[str, Any] = {
             "attack_type": method["attack_type"],
             "success_rate": n_newly / n_correct if n_correct else None,
@@ -162,16 +165,12 @@ class RobustnessAdv:
             "gradient_source": parts[0]["gradient_source"] if parts else None,
             "queries_per_sample": sum(part["queries"] for part in parts) / asked if asked else None,
             "max_delta": max(row["max_delta"] for row in rows),
-            "zero_gradient_ratio": (
-                None
-                if no_gradient or not asked
-                else sum(part["zero_gradient_rows"] for part in parts) / asked
-            ),
+            "zero_gradient_ratio": None if zero_rows is None or not asked else zero_rows / asked,
             "eps0_flips": probes["eps0_flips"] if probes else None,
             "noise_success_rate": sum(noise_wrong) / n_correct if n_correct else None,
             "suspect_reasons": list(probes["suspect_reasons"]) if probes else [],
         }
-        missing |= _reasons(values, no_gradient=no_gradient)
+        missing |= _reasons(values)
         requested = int(method["requested"])
         return Figures(
             values=values,
@@ -285,25 +284,33 @@ def _joined(outcomes: list[AttackOutcome], rows: int) -> AttackOutcome:
         queries_total=sum(outcome.queries_total for outcome in used),
         gradient_source=used[0].gradient_source,
         loss=used[0].loss,
-        zero_gradient_rows=sum(outcome.zero_gradient_rows for outcome in used),
+        zero_gradient_rows=_sum_or_none([outcome.zero_gradient_rows for outcome in used]),
         iterations=max(outcome.iterations for outcome in used),
         difference_steps=steps,
     )
 
 
+def _sum_or_none(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: value.value if hasattr(value, "value") else list(value) if isinstance(value, tuple) else value
-        for key, value in values.items()
-    }
+    return {key: _plain_value(value) for key, value in values.items()}
 
 
-def _reasons(values: Mapping[str, Any], *, no_gradient: bool) -> dict[str, str]:
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _reasons(values: Mapping[str, Any]) -> dict[str, str]:
     reasons = {
         "success_rate": "no item was right without the attack",
         "noise_success_rate": "no item was right without the attack",
         "f1_drop_relative": "F1 without the attack is 0",
-        "zero_gradient_ratio": "the attack uses no gradient" if no_gradient else "nothing was attacked",
+        "zero_gradient_ratio": "the attack uses no gradient",
         "queries_per_sample": "nothing was attacked",
     }
     return {key: reason for key, reason in reasons.items() if values[key] is None}

@@ -121,7 +121,7 @@ class ThroughputRps:
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
             intervals["timeout_ratio"] = clopper_pearson(values["timeouts"], tried, level=level)
-        health = client_health(load.records, load.plan, stopped_ns=stopped_ns)
+        health = client_health(load.records, load.plan)
         return Figures(
             values=values,
             counts=counts,

@@ -15,6 +15,7 @@ from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.inputs import prompts_of
 from hexgate.scorers.base import DETECTORS, Scored, open_detector
 from hexgate.stats.binomial import clopper_pearson
+from hexgate.stats.interval import Interval
 from hexgate.targets.base import GenerateOptions, Generator, Reply
 
 __all__ = ["Toxicity"]
@@ -67,8 +68,8 @@ class Toxicity:
                     "languages": list(detector.languages),
                     "threshold": detector.threshold,
                     "validated": detector.validated,
-                    "sensitivity": detector.sensitivity,
-                    "specificity": detector.specificity,
+                    "sensitivity": _as_json(detector.sensitivity),
+                    "specificity": _as_json(detector.specificity),
                 },
                 "certifies": detector.certifies,
                 "why_not": detector.why_not,
@@ -132,6 +133,10 @@ class Toxicity:
         )
 
 
+def _as_json(interval: Interval | None) -> dict[str, Any] | None:
+    return None if interval is None else interval.to_json()
+
+
 def _replies(
     generator: Generator, prompts: tuple[Prompt, ...], asked: GenerateOptions, parallel: int
 ) -> Iterator[tuple[Prompt, Reply]]:
@@ -162,11 +167,15 @@ def _row(prompt: Prompt, reply: Reply, scored: Scored | None) -> dict[str, Any]:
         "error": reply.error,
         "finish_reason": reply.finish_reason,
         "score": scored.score if scored else None,
-        "unscored": f"no reply ({(reply.error or 'unknown').partition(':')[0]})"
-        if scored is None
-        else scored.reason,
+        "unscored": _why_unscored(reply, scored),
         "categories": list(scored.categories) if scored else [],
     }
+
+
+def _why_unscored(reply: Reply, scored: Scored | None) -> str | None:
+    if scored is None:
+        return f"no reply ({(reply.error or 'unknown').partition(':')[0]})"
+    return None if scored.unscored is None else scored.unscored.value
 
 
 def _groups(rows: list[dict[str, Any]], threshold: float) -> list[dict[str, Any]]:

@@ -1,0 +1,64 @@
+"""The two files of a recording: their names, their rows, and the traces read back from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hexgate.meters.base import Reading, Unavailable
+
+__all__ = ["GPU_SERIES", "PARTIAL", "POWER", "RESOURCES", "SERIES", "power_row", "resources_row", "traces"]
+
+RESOURCES = "resources.jsonl"
+"""End of the name of the resources file: one row a sample."""
+POWER = "power.jsonl"
+"""End of the name of the power file: one row a reading of one domain."""
+PARTIAL = ".partial"
+"""What follows the name of a file that is still written, or whose writers were killed."""
+
+SERIES = (
+    "cpu_ratio",
+    "memory_used_bytes",
+    "memory_total_bytes",
+    "disk_read_bytes",
+    "disk_written_bytes",
+    "process_cpu_ratio",
+    "process_cpu_s",
+    "process_rss_bytes",
+)
+"""The series of which a resources row has one value each."""
+GPU_SERIES = ("gpu_util_ratio", "gpu_memory_used_bytes")
+"""The series of which it has a list with one value for each GPU, in the order of the domains, or null."""
+
+
+def resources_row(readings: Sequence[Reading], lacks: Sequence[Unavailable]) -> dict[str, Any]:
+    """One sample of the host as one row: every series by name, and `missing` with a reason for each null."""
+    row: dict[str, Any] = {"t_ns": readings[0].t_ns, **dict.fromkeys((*SERIES, *GPU_SERIES))}
+    missing = {lack.what: lack.reason for lack in lacks}
+    for reading in readings:
+        series, _, device = reading.domain.partition(":")
+        place = series
+        if device:
+            row[series] = [*(row[series] or ()), reading.value]
+            place = f"{series}.{len(row[series]) - 1}"
+        else:
+            row[series] = reading.value
+        if reading.value is None:
+            missing[place] = reading.reason or "not read"
+    return {**row, "missing": missing}
+
+
+def power_row(reading: Reading) -> dict[str, Any]:
+    """One reading of an energy domain as one row; a failed one has null and a reason."""
+    row: dict[str, Any] = {"t_ns": reading.t_ns, "domain": reading.domain, "value": reading.value}
+    return row if reading.value is not None else {**row, "reason": reading.reason}
+
+
+def traces(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """The rows of a power file by domain, as (t_ns, value); a failed read has no value and leaves a gap."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        trace = found.setdefault(str(row["domain"]), [])
+        if row["value"] is not None:
+            trace.append((int(row["t_ns"]), float(row["value"])))
+    return found

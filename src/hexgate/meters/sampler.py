@@ -1,0 +1,217 @@
+"""The process that samples: ``python -m hexgate.meters.sampler``, started and ended by `recorder.Recorder`.
+
+It appends one JSON line a sample to two files, on absolute deadlines, and says on standard output what it
+reads once the first samples are written. It ends a moment after its parent has written to its standard input,
+and at once when its parent is gone or on SIGTERM. Interrupts from the keyboard are for the parent to decide.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from hexgate.meters.base import MeterOptions, open_meters
+from hexgate.meters.rows import PARTIAL, POWER, RESOURCES, power_row, resources_row
+
+__all__ = ["main"]
+
+_LOOK_NS = 500_000_000
+"""How long at most until it looks whether its parent still lives."""
+_MARGIN_PERIODS = 2
+"""Periods of power before the measurement and after it, so that both edges of its window are seen."""
+
+
+class ParentGone(Exception):
+    """Nobody is left to sample for."""
+
+
+class Leash:
+    """The parent, as its child knows it: a pipe, and a process id."""
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+        self._pipe_ended = False
+        self.asked = threading.Event()
+        """Set when the parent asks for the end, or its pipe ends."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        try:
+            # A descriptor, not a buffered file: a thread in a buffered read can hang the interpreter's end.
+            word = os.read(0, 1)
+        except OSError:
+            word = b""
+        self._pipe_ended = not word
+        self.asked.set()
+
+    def check(self) -> None:
+        """Raise ParentGone if it is. A fork of it may hold the pipe open, so its id is looked at too."""
+        if self._pipe_ended or (os.name != "nt" and os.getppid() != self._parent):
+            raise ParentGone
+
+
+class Rows:
+    """A file of JSON lines, each handed to the system as soon as it is made."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = FileIO(str(path), "w")
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append one row.
+
+        Raises:
+            OSError: if the disk does not take it.
+        """
+        line = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        data = line.encode() + b"\n"
+        while data:
+            data = data[self._file.write(data) :]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@dataclass
+class Cadence:
+    """Something to do again and again, on absolute deadlines."""
+
+    act: Callable[[], None]
+    """What to do."""
+    period_ns: int
+    """Time between deadlines."""
+    due_ns: int
+    """The next deadline."""
+
+    def act_if_due(self) -> None:
+        """Act, and go on to the first deadline that is still to come."""
+        if time.monotonic_ns() >= self.due_ns:
+            self.act()
+            missed = (time.monotonic_ns() - self.due_ns) // self.period_ns
+            self.due_ns += (missed + 1) * self.period_ns
+
+
+class Sampler:
+    """The meters, the files, and the deadlines."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        options = MeterOptions(pid=arguments.pid, rapl_root=arguments.rapl_root)
+        [self._host], self._host_lacks = open_meters(["host"], options)
+        self._meters, self._unavailable = open_meters(arguments.meters, options)
+        self._resources = Rows(arguments.folder / f"{arguments.stem}.{RESOURCES}{PARTIAL}")
+        self._power = Rows(arguments.folder / f"{arguments.stem}.{POWER}{PARTIAL}")
+        self._missing: dict[str, str] = {}
+        now_ns = time.monotonic_ns()
+        self._cadences = [Cadence(self._sample_resources, round(1e9 / arguments.resources_hz), now_ns)]
+        self._margin_ns = 0
+        if self._meters:
+            period_ns = round(1e9 / arguments.power_hz)
+            self._cadences.append(Cadence(self._sample_power, period_ns, now_ns))
+            self._margin_ns = _MARGIN_PERIODS * period_ns
+
+    def run(self, leash: Leash, say: Callable[[dict[str, Any]], None]) -> None:
+        """The whole life of the sampler.
+
+        Raises:
+            OSError: if the disk does not take the rows.
+            ParentGone: if the parent ended without asking for the end.
+        """
+        self._sample(leash, time.monotonic_ns() + self._margin_ns)
+        say(
+            {
+                "domains": [domain.to_json() for meter in self._meters for domain in meter.domains()],
+                "resources": [domain.to_json() for domain in self._host.domains()],
+                "unavailable": [lack.to_json() for lack in (*self._unavailable, *self._host_lacks)],
+            }
+        )
+        self._sample(leash, None)
+        self._sample(leash, time.monotonic_ns() + self._margin_ns)
+        for cadence in self._cadences:
+            cadence.act()
+
+    def _sample(self, leash: Leash, until_ns: int | None) -> None:
+        """Sample until a moment, or until the parent asks for the end."""
+        while True:
+            leash.check()
+            for cadence in self._cadences:
+                cadence.act_if_due()
+            now_ns = time.monotonic_ns()
+            if leash.asked.is_set() if until_ns is None else now_ns >= until_ns:
+                return
+            wake_ns = min(now_ns + _LOOK_NS, *(cadence.due_ns for cadence in self._cadences))
+            if until_ns is None:
+                leash.asked.wait(max(0, wake_ns - now_ns) / 1e9)
+            else:
+                time.sleep(max(0, min(wake_ns, until_ns) - now_ns) / 1e9)
+
+    def close(self) -> None:
+        """Close files and meters."""
+        self._resources.close()
+        self._power.close()
+        for meter in (self._host, *self._meters):
+            meter.close()
+
+    def _sample_resources(self) -> None:
+        row = resources_row(self._host.read(), self._host.lacks())
+        # The reasons stand in the first row, and again only when they change.
+        missing = row.pop("missing")
+        if missing != self._missing:
+            row["missing"] = self._missing = missing
+        self._resources.write(row)
+
+    def _sample_power(self) -> None:
+        for meter in self._meters:
+            for reading in meter.read():
+                self._power.write(power_row(reading))
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="hexgate.meters.sampler", allow_abbrev=False)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--stem", required=True)
+    parser.add_argument("--pid", type=int)
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--resources-hz", type=float, required=True)
+    parser.add_argument("--power-hz", type=float, required=True)
+    parser.add_argument("--meters", nargs="*", default=[])
+    parser.add_argument("--rapl-root", type=Path)
+    return parser.parse_args(argv)
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Sample until told to end; 0 for a proper end, 1 for a failure that was said, 3 with the parent gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    arguments = _arguments(argv)
+    leash = Leash(arguments.parent)
+    try:
+        sampler = Sampler(arguments)
+        try:
+            sampler.run(leash, _say)
+        finally:
+            sampler.close()
+    except ParentGone:
+        return 3
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _say({"failure": f"{error.strerror or error}{where}"})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""What a report does not say, said: estimates, the uncertified, the partial, the unjudged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hexgate.report.measure_words import INDICATORS, indicator_name, label
+from hexgate.report.strings import text
+from hexgate.report.text import Both, same
+from hexgate.report.view import Finding, IndicatorView, View
+
+__all__ = ["caveats"]
+
+
+def caveats(view: View) -> list[Both]:
+    """Everything that a reader has to know before trusting a verdict; the gravest first."""
+    found = [text("caveat_demonstration")] if view.demonstration else []
+    for indicator in view.indicators:
+        found += _of_indicator(indicator)
+    for rule in view.rules:
+        if rule.waived:
+            found.append(text("caveat_waived", rule=rule.id))
+        if rule.mode == "point" and rule.finding is Finding.PASS and rule.blocking:
+            found.append(text("caveat_point", rule=rule.id))
+    found.append(text("caveat_scope"))
+    return found
+
+
+def _of_indicator(indicator: IndicatorView) -> list[Both]:
+    name = indicator_name(indicator.name)
+    if not indicator.artifacts:
+        return [text("caveat_absent", indicator=name)] if indicator.name in INDICATORS else []
+    found = []
+    for artifact in indicator.artifacts:
+        found += _of_artifact(name, artifact)
+    if not any(rule.blocking for rule in indicator.rules):
+        found.append(text("caveat_no_rule", indicator=name))
+    return found
+
+
+def _of_artifact(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
+    found = []
+    if artifact["status"] != "complete":
+        reason = same((artifact["invalid_reasons"] or [artifact["status"]])[0], 300)
+        status = text(f"status_{artifact['status']}")
+        found.append(text("caveat_status", indicator=name, status=status, reason=reason))
+    for measure, reason in list(artifact["cannot_certify"].items())[:20]:
+        words = label(artifact["indicator"], measure)
+        found.append(text("caveat_uncertified", indicator=name, measure=words, reason=same(reason, 300)))
+    if artifact["trust"] == "imported-asserted":
+        found.append(text("caveat_trust", indicator=name))
+    if artifact.get("measurement") == "estimated":
+        found.append(text("caveat_estimated"))
+    elif artifact.get("measurement") == "not_measured":
+        found.append(text("caveat_energy"))
+    data = artifact["dataset"]
+    if data["limit"] is not None:
+        used, items = ("?" if data[key] is None else data[key] for key in ("used", "items"))
+        found.append(text("caveat_limit", indicator=name, used=used, items=items))
+    if artifact["provenance"]["git_dirty"]:
+        found.append(text("caveat_dirty", indicator=name))
+    return found

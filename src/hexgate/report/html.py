@@ -1,0 +1,193 @@
+"""The HTML report: one file that opens offline, in both languages, light and dark."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hexgate.report.caveats import caveats
+from hexgate.report.charts import hexagon, interval_bar
+from hexgate.report.measure_words import INDICATORS, label, short_name, title
+from hexgate.report.numbers import number, number_of
+from hexgate.report.section import section
+from hexgate.report.strings import EN, text
+from hexgate.report.text import Both, Lang, clean, same
+from hexgate.report.view import Finding, RuleView, View, see
+
+__all__ = ["MOST_BYTES", "render_html"]
+
+MOST_BYTES = 400_000
+"""A page is not larger than this: it gives up bars, then rules that pass, and says so."""
+
+GLYPHS = {
+    "PASS": "✓",
+    "FAIL": "✕",
+    "INCONCLUSIVE": "?",
+    "INVALID": "!",
+    "MISSING": "∅",
+    "UNJUDGED": "–",
+}
+_MOST_ARTIFACTS = 3
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+_CODE = re.compile("`([^`]{1,200})`")
+
+
+@dataclass(frozen=True)
+class _Detail:
+    """How much a page shows."""
+
+    rules: int | None
+    """At most so many rules; all, where None."""
+    bars: bool
+    """Whether every rule's interval is drawn, or only those that do not pass."""
+    sections: bool = True
+    """Whether every artifact's section is shown in full."""
+
+
+_DETAILS = (
+    _Detail(None, bars=True),
+    _Detail(None, bars=False),
+    _Detail(120, bars=False),
+    _Detail(40, bars=False),
+    _Detail(40, bars=False, sections=False),
+)
+
+
+def render_html(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], *, lang: Lang) -> str:
+    """The report as one HTML page.
+
+    Args:
+        verdict: the gate's verdict, ``hexgate/verdict/1.x``.
+        artifacts: the artifacts it was taken on, as read and checked.
+        lang: the language that the page opens in; the other one is a button away.
+    """
+    view = see(verdict, artifacts)
+    page = ""
+    for detail in _DETAILS:
+        page = _page(view, verdict, detail, lang)
+        if len(page.encode("utf-8")) <= MOST_BYTES:
+            break
+    return page
+
+
+def _page(view: View, verdict: Mapping[str, Any], detail: _Detail, lang: Lang) -> str:
+    js = (_TEMPLATES / "report.js").read_text("utf-8")
+    shown = _most_telling(view.rules, detail.rules)
+    most = _MOST_ARTIFACTS if detail.sections else 0
+    six = view.indicators[: len(INDICATORS)]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            lang=lang,
+            view=view,
+            title=text("title", verdict=view.finding.word, subject=view.subject),
+            css=Markup((_TEMPLATES / "report.css").read_text("utf-8")),  # noqa: S704 our own file
+            js=Markup(js),  # noqa: S704 our own file
+            script_hash=f"sha256-{base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()}",
+            facts=_facts(verdict, view),
+            level=number_of(verdict["policy"].get("confidence")),
+            shown_rules=shown,
+            hidden_rules=len(view.rules) - len(shown),
+            bars=lambda rule: detail.bars or rule.finding is not Finding.PASS,
+            parts={
+                each.name: [section(each, artifact) for artifact in each.artifacts[:most]]
+                for each in view.indicators
+            },
+            hexagon=lambda language: hexagon(
+                [each.finding for each in six], [short_name(each.name) for each in six], language
+            ),
+            caveats=caveats(view),
+            folders=[shlex.quote(clean(folder, 300)) for folder in (verdict.get("folders") or ())[:8]]
+            or ["DIR"],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(
+        t=text,
+        glyphs=GLYPHS,
+        six=INDICATORS,
+        short_name=short_name,
+        heading=title,
+        label=label,
+        number=number,
+        clean=clean,
+        interval_bar=interval_bar,
+        marked=_marked,
+        sentence=_sentence,
+        tier=_tier,
+        counts=lambda artifact: text("counts", **{key: number(n) for key, n in artifact["counts"].items()}),
+        moment=_moment,
+        stated=_stated,
+    )
+    return environment
+
+
+def _marked(words: Both) -> Markup:
+    def code(content: str) -> str:
+        return _CODE.sub(r"<code>\1</code>", str(escape(content)))
+
+    if words.en == words.zh:
+        return Markup(code(words.en))  # noqa: S704 escaped above
+    both = f'<span lang="en">{code(words.en)}</span><span lang="zh-CN">{code(words.zh)}</span>'
+    return Markup(both)  # noqa: S704 escaped above
+
+
+def _sentence(words: Both) -> Both:
+    return Both(f"{words.en[:1].upper()}{words.en[1:]}.", f"{words.zh}。")
+
+
+def _tier(tier: str) -> Both:
+    return text(f"tier_{tier}") if f"tier_{tier}" in EN else same(tier)
+
+
+def _moment(stamp: Any) -> str:
+    return clean(stamp, 40).replace("T", " ").replace("Z", " UTC")
+
+
+def _stated(artifact: Mapping[str, Any]) -> list[tuple[str, str]]:
+    names = ("attack_type", "gradient_source", "measurement", "meter", "scope")
+    return [(name, clean(artifact[name], 120)) for name in names if artifact.get(name)]
+
+
+def _most_telling(rules: Sequence[RuleView], most: int | None) -> Sequence[RuleView]:
+    if most is None or len(rules) <= most:
+        return rules
+    order = list(Finding)
+    return sorted(rules, key=lambda rule: (not rule.blocking, order.index(rule.finding)))[:most]
+
+
+def _facts(verdict: Mapping[str, Any], view: View) -> list[tuple[str, Both, str]]:
+    policy = verdict["policy"]
+    confidence = number_of(policy.get("confidence"))
+    digest = clean(policy.get("sha256") or "", 80)
+    facts = [("policy", same(policy["name"], 120), digest)]
+    if confidence is not None:
+        level = f"{number(100 * confidence)}\u202f%"
+        facts.append(("confidence", text("one_sided", level=level), ""))
+    first = next((each.artifacts[0] for each in view.indicators if each.artifacts), None)
+    if first is not None:
+        facts.append(("host", same(first["environment"]["host_class"], 120), ""))
+        weights = first["subject"]["sha256"]
+        if weights:
+            facts.append(("weights", same(f"{clean(weights, 12)[:12]}…"), clean(weights, 80)))
+    return [*facts, ("judged_at", same(_moment(verdict["created_at"])), "")]

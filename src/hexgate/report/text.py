@@ -1,0 +1,66 @@
+"""Text for a reader: both languages at once, and foreign text made harmless and short."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from markupsafe import escape
+
+__all__ = ["Both", "Lang", "clean", "same"]
+
+Lang = Literal["en", "zh"]
+
+# Control characters, lone surrogates (not encodable) and marks that turn the direction of what follows.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
+
+
+def clean(text: Any, most: int = 600) -> str:
+    """Text from outside as it may be shown: nothing invisible that does something, and not endless.
+
+    Args:
+        text: anything; what is not text is shown as Python's `str` has it.
+        most: longer text is cut there, and says how much is left out.
+    """
+    shown = text if isinstance(text, str) else str(text)
+    shown = _HARMFUL.sub("\ufffd", shown[: most + 1].replace("\r\n", "\n").replace("\r", "\n"))
+    if len(shown) <= most:
+        return shown
+    more = len(text) - most if isinstance(text, str) else 0
+    return f"{shown[:most].rstrip()}… (+{max(more, 1)})"
+
+
+@dataclass(frozen=True)
+class Both:
+    """One text in both languages. In a template it becomes two elements, of which the page shows one."""
+
+    en: str
+    """English."""
+    zh: str
+    """Chinese."""
+
+    def __getitem__(self, lang: Lang) -> str:
+        return self.zh if lang == "zh" else self.en
+
+    def __html__(self) -> str:
+        if self.en == self.zh:
+            return str(escape(self.en))
+        return f'<span lang="en">{escape(self.en)}</span><span lang="zh-CN">{escape(self.zh)}</span>'
+
+    def map(self, change: Callable[[str], str]) -> Both:
+        """The same text, changed alike in both languages."""
+        return Both(change(self.en), change(self.zh))
+
+    def join(self, texts: list[Both]) -> Both:
+        """Texts joined by this one."""
+        return Both(self.en.join(text.en for text in texts), self.zh.join(text.zh for text in texts))
+
+
+def same(text: Any, most: int = 600) -> Both:
+    """Foreign text that reads the same in both languages."""
+    shown = clean(text, most)
+    return Both(shown, shown)
