@@ -38,6 +38,7 @@ def build(indicator: str) -> dict[str, Any]:
         ],
         "additionalProperties": False,
         "x-version": VERSION,
+        "x-headline": part["x-headline"],
         "x-own": list(part["properties"]),
         "x-identities": part["x-identities"],
         "$defs": part.get("$defs", {}) | envelope["$defs"],
