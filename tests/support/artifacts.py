@@ -138,6 +138,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "throughput_rps": {
         "rps": 100.0,
+        "completed": 1000,
         "concurrency": 4,
         "duration_s": 10.0,
         "achieved_rps": 100.0,

@@ -13,11 +13,12 @@ import click
 from hexgate.cli.console import console
 from hexgate.cli.language import language, text
 from hexgate.contract.artifact import write_atomically
-from hexgate.errors import InputError
+from hexgate.errors import EvidenceError, InputError
 from hexgate.gate.evidence import EvidenceSet, load_evidence
 from hexgate.gate.judge import judge
 from hexgate.gate.pairing import samples_needed
-from hexgate.gate.policy import read_policy
+from hexgate.gate.policy import Policy, read_policy
+from hexgate.gate.selftest import self_test
 from hexgate.gate.verdict import GateVerdict
 from hexgate.report.html import render_html
 from hexgate.report.junit import render_junit
@@ -50,35 +51,44 @@ def conclude(
         PolicyError: if the policy has mistakes, all of them named.
         InputError: if an output cannot be written.
     """
-    policy = read_policy(policy_file)
-    compared = samples_needed(policy) if baseline is not None else ()
-    evidence = load_evidence(folders, samples_of=compared)
-    against = load_evidence([baseline], samples_of=compared) if baseline is not None else None
-    verdict = judge(policy, evidence, now=datetime.now(timezone.utc), baseline=against)
-    _write(verdict, evidence, outputs)
-    console().print(render_table(verdict.to_json(), lang=language()))
+    case = _Case.read(folders, policy_file, baseline)
+    verdict = judge(case.policy, case.evidence, now=datetime.now(timezone.utc), baseline=case.baseline)
+    data = verdict.to_json()
+    artifacts = [exhibit.data for exhibit in case.evidence.exhibits]
+    lang = language()
+    _write(outputs.verdict, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(outputs.markdown, render_markdown(data, artifacts, lang=lang))
+    _write(outputs.junit, render_junit(data))
+    _write(outputs.report, render_html(data, artifacts, lang=lang))
+    console().print(render_table(data, artifacts, lang=lang))
     return verdict
 
 
-def _write(verdict: GateVerdict, evidence: EvidenceSet, outputs: Outputs) -> None:
-    data = verdict.to_json()
-    artifacts = [exhibit.data for exhibit in evidence.exhibits]
-    lang = language()
-    forms = (
-        (outputs.verdict, lambda: json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
-        (outputs.markdown, lambda: render_markdown(data, artifacts, lang=lang)),
-        (outputs.junit, lambda: render_junit(data)),
-        (outputs.report, lambda: render_html(data, artifacts, lang=lang)),
-    )
-    for path, render in forms:
-        if path is None:
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, render().encode("utf-8"))
-        except OSError as error:
-            raise InputError(f"it cannot be written ({error.strerror})", where=str(path)) from None
-        click.echo(f"{text('wrote', '已写入')} {path}", err=True)
+@dataclass(frozen=True)
+class _Case:
+    """What is judged, read from the disk."""
+
+    policy: Policy
+    evidence: EvidenceSet
+    baseline: EvidenceSet | None
+
+    @classmethod
+    def read(cls, folders: Sequence[Path], policy_file: Path, baseline: Path | None) -> _Case:
+        policy = read_policy(policy_file)
+        rows = samples_needed(policy) if baseline is not None else ()
+        against = load_evidence([baseline], samples_of=rows) if baseline is not None else None
+        return cls(policy, load_evidence(folders, samples_of=rows), against)
+
+
+def _write(path: Path | None, content: str) -> None:
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.encode("utf-8"))
+    except OSError as error:
+        raise InputError(f"it cannot be written ({error.strerror})", where=str(path)) from None
+    click.echo(f"{text('wrote', '已写入')} {path}", err=True)
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -127,15 +137,12 @@ def command(
     """Judge, and return the verdict's exit code."""
     judged = conclude(folders, policy, Outputs(report, markdown, junit, verdict), baseline=baseline)
     if self_test:
-        _self_test(folders, policy)
+        _self_test(_Case.read(folders, policy, baseline))
     return judged.exit_code
 
 
-def _self_test(folders: Sequence[Path], policy_file: Path) -> None:
-    from hexgate.errors import EvidenceError
-    from hexgate.gate.selftest import self_test
-
-    lines = self_test(read_policy(policy_file), load_evidence(folders), now=datetime.now(timezone.utc))
+def _self_test(case: _Case) -> None:
+    lines = self_test(case.policy, case.evidence, now=datetime.now(timezone.utc), baseline=case.baseline)
     for line in lines:
         click.echo(
             f"{'ok   ' if line.held else 'FAULT'} {line.rule}: {line.mutation} -> {line.got.value}", err=True
