@@ -17,7 +17,7 @@ from hexgate.gate.evidence import EvidenceSet, Exhibit, load_evidence
 from hexgate.gate.judge import judge
 from hexgate.gate.pairing import samples_needed
 from hexgate.gate.policy import Policy
-from hexgate.gate.reasons import ReasonCode as Code
+from hexgate.gate.reason_codes import ReasonCode as Code
 from hexgate.gate.verdict import RuleVerdict, Verdict
 from support.artifacts import VALUES, artifact, interval
 from support.gate import NOW, hours_ago, loaded, policy, put, put_all

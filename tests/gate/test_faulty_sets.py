@@ -15,7 +15,7 @@ from hexgate.contract.consistency import artifact_id_of
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import ExitCode
 from hexgate.gate.judge import judge
-from hexgate.gate.reasons import ReasonCode as Code
+from hexgate.gate.reason_codes import ReasonCode as Code
 from hexgate.gate.reasons import render
 from hexgate.gate.verdict import GateVerdict, Verdict
 from support.artifacts import COUNTS, INTERVALS, VALUES, artifact, content, interval

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hexgate.gate.evidence import EvidenceSet, Exhibit
 from hexgate.gate.judge import judge
-from hexgate.gate.reasons import ReasonCode as Code
+from hexgate.gate.reason_codes import ReasonCode as Code
 from hexgate.gate.reasons import render
 from hexgate.gate.verdict import GateVerdict, RuleVerdict, Verdict
 from support.artifacts import artifact, interval

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hexgate.gate.plan import PlanLine, plan
-from hexgate.gate.reasons import ReasonCode as Code
+from hexgate.gate.reason_codes import ReasonCode as Code
 from hexgate.gate.reasons import render
 from support.gate import RULES, f1_rule, policy
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hexgate.contract.schema import indicators
 from hexgate.errors import PolicyError
 from hexgate.gate.policy import Comparator, Mode, Tier, Trust, read_policy
 
@@ -95,12 +96,17 @@ def test_the_policies_that_ship_hold_the_thresholds_that_were_agreed(path: str) 
 
 
 def test_required_is_what_blocks_where_the_file_does_not_say() -> None:
-    assert read_policy(Path("ci/policy.yaml")).required == (
+    assert read_policy(Path("examples/demo-policy.yaml")).required == (
         "accuracy_f1",
         "latency_p99",
         "toxicity",
         "robustness_adv",
+        "throughput_rps",
     )
+
+
+def test_the_release_policy_requires_all_six() -> None:
+    assert set(read_policy(Path("ci/policy.yaml")).required) == set(indicators())
 
 
 def test_all_mistakes_of_a_file_are_told_at_once_with_their_paths(tmp_path: Path) -> None:

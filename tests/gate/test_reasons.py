@@ -4,7 +4,8 @@ from string import Formatter
 
 import pytest
 
-from hexgate.gate.reasons import Reason, ReasonCode, render
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.reasons import Reason, render
 from hexgate.gate.words_en import ENGLISH
 from hexgate.gate.words_zh import CHINESE
 

@@ -9,7 +9,7 @@ import pytest
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import ExitCode
 from hexgate.gate.judge import judge
-from hexgate.gate.reasons import ReasonCode as Code
+from hexgate.gate.reason_codes import ReasonCode as Code
 from hexgate.gate.verdict import GateVerdict, Verdict
 from support.artifacts import interval
 from support.gate import NOW, RULES, loaded, policy, put, put_all

@@ -23,7 +23,8 @@ from hexgate.gate.compare import certified, enough, not_comparable, observations
 from hexgate.gate.evidence import Exhibit
 from hexgate.gate.pairing import paired_loss
 from hexgate.gate.policy import Comparator, Mode, Rule
-from hexgate.gate.reasons import Reason, ReasonCode
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.reasons import Reason
 from hexgate.gate.soundness import the_one, unsound
 from hexgate.gate.verdict import RuleVerdict, Verdict
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from hexgate.gate.evidence import Exhibit
 from hexgate.gate.policy import Comparator, Mode, Policy, Rule
-from hexgate.gate.reasons import Reason, ReasonCode
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.reasons import Reason
 from hexgate.gate.verdict import RuleVerdict, Verdict
 from hexgate.stats.interval import Family, Interval
 from hexgate.stats.planning import more_needed

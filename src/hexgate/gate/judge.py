@@ -10,7 +10,8 @@ from hexgate.gate.case import Case
 from hexgate.gate.compare import certified, enough, judge_limit, not_comparable
 from hexgate.gate.evidence import EvidenceSet
 from hexgate.gate.policy import Mode, Policy, Rule, Tier
-from hexgate.gate.reasons import Reason, ReasonCode
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.reasons import Reason
 from hexgate.gate.soundness import set_disputes, the_one, unsound
 from hexgate.gate.verdict import GateVerdict, Requirement, RuleVerdict, Verdict
 from hexgate.gate.waivers import with_waivers

@@ -8,7 +8,8 @@ from typing import Any
 
 from hexgate.contract.schema import Better
 from hexgate.gate.policy import Comparator, Mode, Policy, Rule
-from hexgate.gate.reasons import Reason, ReasonCode
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.reasons import Reason
 from hexgate.stats.planning import (
     n_for_paired_drop,
     n_for_percentile,

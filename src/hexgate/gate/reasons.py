@@ -5,86 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-__all__ = ["Reason", "ReasonCode", "render"]
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.words_en import ENGLISH
+from hexgate.gate.words_zh import CHINESE
 
-
-class ReasonCode(str, Enum):
-    """Every reason that the gate gives."""
-
-    MET_AT_MOST = "met_at_most"
-    MET_AT_LEAST = "met_at_least"
-    MET_LOSS = "met_loss"
-    MISSED_AT_MOST = "missed_at_most"
-    MISSED_AT_LEAST = "missed_at_least"
-    MISSED_LOSS = "missed_loss"
-    UNDECIDED_AT_MOST = "undecided_at_most"
-    UNDECIDED_AT_LEAST = "undecided_at_least"
-    UNDECIDED_LOSS = "undecided_loss"
-    POINT_MET = "point_met"
-    POINT_MISSED = "point_missed"
-    POINT_MET_LOSS = "point_met_loss"
-    POINT_MISSED_LOSS = "point_missed_loss"
-    MORE_NEEDED = "more_needed"
-    MORE_UNKNOWN = "more_unknown"
-    TOO_FEW = "too_few"
-    UNCERTIFIED = "uncertified"
-    UNCERTIFIED_ACCEPTED = "uncertified_accepted"
-
-    NO_ARTIFACT = "no_artifact"
-    NO_BASELINE = "no_baseline"
-    STATUS = "status"
-    VALUE_MISSING = "value_missing"
-    NOT_FINITE = "not_finite"
-    NO_INTERVAL = "no_interval"
-    LEVEL_TOO_LOW = "level_too_low"
-    N_BEYOND_COUNTS = "n_beyond_counts"
-    ERROR_BUDGET = "error_budget"
-    NOTHING_REQUESTED = "nothing_requested"
-    NOTHING_SUCCEEDED = "nothing_succeeded"
-    SKIPPED = "skipped"
-    LIMIT_USED = "limit_used"
-    STALE = "stale"
-    FROM_THE_FUTURE = "from_the_future"
-    BAD_TIME = "bad_time"
-    TRUST_TOO_LOW = "trust_too_low"
-    EVIDENCE_ABSENT = "evidence_absent"
-    EVIDENCE_CHANGED = "evidence_changed"
-    NO_EVIDENCE = "no_evidence"
-    DUPLICATE = "duplicate"
-    DUPLICATE_IDENTICAL = "duplicate_identical"
-    SUBJECTS_DIFFER = "subjects_differ"
-    DATASETS_DIFFER = "datasets_differ"
-    PIN_DIFFERS = "pin_differs"
-    IN_BASELINE = "in_baseline"
-    UNLIKE = "unlike"
-    BASELINE_NOT_POSITIVE = "baseline_not_positive"
-
-    UNREADABLE = "unreadable"
-    FOREIGN_FILE = "foreign_file"
-    FOLDER_UNREADABLE = "folder_unreadable"
-    EMPTY_SET = "empty_set"
-    NOTHING_JUDGED = "nothing_judged"
-    MULTIPLICITY = "multiplicity"
-    DEMONSTRATION = "demonstration"
-    PAIRED = "paired"
-    UNPAIRED = "unpaired"
-    REQUIREMENT_MET = "requirement_met"
-    WAIVED = "waived"
-    WAIVER_EXPIRED = "waiver_expired"
-    WAIVER_UNUSED = "waiver_unused"
-    WAIVER_OTHER_VERDICT = "waiver_other_verdict"
-
-    PLAN_RATIO = "plan_ratio"
-    PLAN_PERCENTILE = "plan_percentile"
-    PLAN_MARGIN = "plan_margin"
-    PLAN_PAIRED = "plan_paired"
-    PLAN_POINT = "plan_point"
-    PLAN_SPREAD = "plan_spread"
-    PLAN_MIN_N = "plan_min_n"
-    PLAN_IMPOSSIBLE = "plan_impossible"
+__all__ = ["Reason", "render"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +28,7 @@ class Reason:
         return {"code": self.code.value, "params": dict(self.params), "text": render(self, "en")}
 
 
+_WORDS = {"en": ENGLISH, "zh": CHINESE}
 _AS_PERCENT = frozenset({"confidence", "level", "chance", "discordant"})
 _WITHOUT_UNIT = frozenset({"ratio", "count", "input"})
 
@@ -115,11 +43,7 @@ def render(reason: Reason, lang: str = "en") -> str:
     Raises:
         KeyError: for another language.
     """
-    from hexgate.gate.words_en import ENGLISH
-    from hexgate.gate.words_zh import CHINESE
-
-    words = {"en": ENGLISH, "zh": CHINESE}[lang]
-    return words[reason.code].format(**_shown(reason.params))
+    return _WORDS[lang][reason.code].format(**_shown(reason.params))
 
 
 def _shown(params: Mapping[str, str | int | float]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from hexgate.gate.evidence import EvidenceSet, Exhibit
 from hexgate.gate.policy import Policy, Trust
-from hexgate.gate.reasons import Reason, ReasonCode
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.reasons import Reason
 
 __all__ = ["set_disputes", "the_one", "unsound"]
 

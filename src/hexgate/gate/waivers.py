@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from hexgate.gate.policy import Policy, Tier, Waiver
-from hexgate.gate.reasons import Reason, ReasonCode
+from hexgate.gate.reason_codes import ReasonCode
+from hexgate.gate.reasons import Reason
 from hexgate.gate.verdict import RuleVerdict, Verdict
 
 __all__ = ["with_waivers"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hexgate.gate.reasons import ReasonCode as Code
+from hexgate.gate.reason_codes import ReasonCode as Code
 
 __all__ = ["CHINESE"]
 

@@ -1,1 +1,1 @@
-"""To be written."""
+"""Load: a plan made beforehand, drivers that carry it out, a record of each request, figures from these."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from hexgate import __version__
 from hexgate.contract.canonical import sha256_file
-from hexgate.errors import InputError, TargetUnusable
-from hexgate.reference import digits_model
+from hexgate.errors import InputError
+from hexgate.reference import digits_model, lm_model
 from hexgate.reference.endpoint_http import Handler, Request, Response, json_response
 from hexgate.reference.endpoint_ollama import add_ollama
 from hexgate.reference.endpoint_openai import add_openai
@@ -78,12 +78,7 @@ def reference_handler(*, token_delay_ms: float = 0.0) -> Handler:
             "the token delay is out of range", got=f"{token_delay_ms} ms", expected="0 to 60000 ms"
         )
     classifier = open_target(str(digits_model()))
-    card = classifier.card
-    if card.generator is None:
-        raise TargetUnusable(
-            "the card of the embedded classifier names no language model", where=str(card.path)
-        )
-    text_path = card.beside(card.generator)
+    text_path = lm_model()
     text_model = ReferenceLM.load(text_path)
     router = Router()
     add_predict(router, classifier)

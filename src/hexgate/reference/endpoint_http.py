@@ -99,7 +99,6 @@ class Connection(asyncio.Protocol):
         """The client is there."""
         # uvloop's transports are streams without being subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        self._transport = transport
         self._others.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:

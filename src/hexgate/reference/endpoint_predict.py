@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate import __version__
-from hexgate.errors import TargetUnusable
+from hexgate.errors import TargetFailed, TargetUnusable
 from hexgate.reference.endpoint_http import Request, Response, json_response
 from hexgate.reference.endpoint_routes import ApiError, Router, json_fields
 from hexgate.targets.base import Predictor, Target
@@ -131,10 +131,14 @@ class _Predict:
                 raise ApiError(
                     HTTPStatus.BAD_REQUEST, f"inputs[{index}]: got {len(row)} numbers, expected {width}"
                 )
-        batch = np.asarray(rows, dtype=np.float32).reshape(len(rows), *self._predictor.input_shape)
+        with np.errstate(over="ignore"):
+            batch = np.asarray(rows, dtype=np.float32).reshape(len(rows), *self._predictor.input_shape)
         if not np.all(np.isfinite(batch)):
             raise ApiError(HTTPStatus.BAD_REQUEST, "inputs: a number is beyond the range of a float")
-        return self._predictor.scores(batch)
+        try:
+            return self._predictor.scores(batch)
+        except TargetFailed as error:
+            raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, error.what) from None
 
 
 def _flat(values: Any, at: str) -> list[float]:
@@ -148,8 +152,15 @@ def _flat(values: Any, at: str) -> list[float]:
         elif isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ApiError(HTTPStatus.BAD_REQUEST, f"{at}: {value!r:.40} is not a number")
         else:
-            flat.append(float(value))
+            flat.append(_double(value, at))
     return flat
+
+
+def _double(value: float, at: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ApiError(HTTPStatus.BAD_REQUEST, f"{at}: a number is beyond the range of a double") from None
 
 
 def _tensor_rows(inputs: Any, width: int) -> list[list[float]]:

@@ -1,1 +1,1 @@
-"""Targets: what is measured. ``open_target(uri)`` gives what the thing behind the URI can do."""
+"""Targets: what is measured. ``registry.open_target(uri)`` gives what the thing behind the URI can do."""

@@ -127,7 +127,7 @@ class Reply:
     text: str | None
     """The answer; None where there was none."""
     error: str | None = None
-    """Why there was none: a class such as ``timeout``, ``http_500``, ``connection``, and a detail after a colon."""
+    """Why there was none: ``timeout``, ``http_500``, ``connection``, ..., and a detail after a colon."""
     finish_reason: str | None = None
     """As the server states it: ``stop``, ``length``, ``content_filter``, ..."""
     prompt_tokens: int | None = None

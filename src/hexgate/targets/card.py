@@ -43,6 +43,8 @@ class Card:
     """The model file that the card speaks of, relative to the card."""
     labels: tuple[str, ...] | None = None
     """Class names, in the order of the scores."""
+    input_shape: tuple[int, ...] | None = None
+    """Shape of one input, without the batch."""
     input_range: tuple[float, float] | None = None
     """Least and greatest valid value of an input: what an attack may not leave."""
     output: str | None = None
@@ -94,12 +96,14 @@ def read_card(path: Path) -> Card:
         )
     labels = data.get("labels")
     bounds = data.get("input_range")
+    shape = data.get("input_shape")
     return Card(
         path=path.resolve(),
         name=data.get("name"),
         revision=data.get("revision"),
         model=data.get("model"),
         labels=tuple(labels) if labels is not None else None,
+        input_shape=tuple(shape) if shape is not None else None,
         input_range=(float(bounds[0]), float(bounds[1])) if bounds is not None else None,
         output=data.get("output"),
         generator=data.get("generator"),
@@ -125,6 +129,9 @@ def _mistakes(data: dict[str, Any]) -> list[str]:
         and bounds[0] < bounds[1]
     ):
         found.append("$.input_range: expected [least, greatest]")
+    shape = data.get("input_shape")
+    if isinstance(shape, list) and not (shape and all(type(size) is int and size > 0 for size in shape)):
+        found.append("$.input_shape: expected whole numbers above 0")
     if data.get("output") not in {None, "logits", "probabilities"}:
         found.append("$.output: expected 'logits' or 'probabilities'")
     return found

@@ -134,3 +134,5 @@ class Endpoint:
     """Headers with credentials: never printed, logged or stored."""
     timeout_s: float = 300.0
     """Longest wait for a whole reply."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What every ask of it needs beside its own options, such as the name of its input tensor."""

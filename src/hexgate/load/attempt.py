@@ -1,0 +1,38 @@
+"""What one attempt at one request gave, in absolute monotonic nanoseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hexgate.load.records import NEVER, Outcome
+
+__all__ = ["Attempt"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request as its driver saw it. Stamps are of `time.monotonic_ns`; NEVER where it did not happen."""
+
+    outcome: Outcome
+    """What became of it."""
+    sent_ns: int = NEVER
+    headers_ns: int = NEVER
+    first_event_ns: int = NEVER
+    first_token_ns: int = NEVER
+    first_answer_ns: int = NEVER
+    last_token_ns: int = NEVER
+    end_ns: int = NEVER
+    http_status: int = NEVER
+    events: int = 0
+    """Events with text or scores."""
+    first_event_tokens: int = NEVER
+    prompt_tokens: int = NEVER
+    output_tokens: int = NEVER
+    bytes: int = 0
+    """Bytes received."""
+    text: str | None = None
+    """The answer; None where there was none."""
+    error: str | None = None
+    """Why it is not OK: a class and, after a colon, a detail."""
+    unreachable: bool = False
+    """Whether there was no connection to the target at all."""

@@ -1,0 +1,186 @@
+"""Carry out a plan: one call, whatever drives it, with every request's record kept however it ends."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from hexgate.errors import TargetFailed
+from hexgate.load.plan import Plan
+from hexgate.load.records import Recorder, Spool
+from hexgate.load.session import Session, Stopped
+
+__all__ = ["Driver", "LoadInterrupted", "RunInfo", "TargetUnreachable", "run_plan"]
+
+MAX_UNREACHABLE = 50
+DRAIN_S = 60.0
+INTERRUPTED_DRAIN_S = 1.0
+
+
+class Driver(Protocol):
+    """What sends the requests of a plan. It holds no state of a run: all of it is in the session."""
+
+    def drive(self, session: Session) -> None:
+        """Call `session.begin`, send what `session.take` gives when it is due, `session.note` each outcome.
+
+        Returns when nothing is in flight, or when `session.drain_s` has passed where the drain is limited.
+        """
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is to be known of a run beside its records."""
+
+    plan_digest: str
+    """Digest of the plan that was carried out."""
+    started_ns: int
+    """The monotonic clock at the start: records count from here, as power traces of this host do."""
+    started_wall_ns: int
+    """The wall clock at the same instant, nanoseconds since 1970 UTC."""
+    ended_ns: int
+    """When the run was over, drain included, from the start."""
+    stopped_ns: int | None
+    """When it was stopped before its end, from the start; None where the plan ran to its end."""
+    stopped: str | None
+    """Why: ``asked``, ``interrupted`` or ``unreachable``."""
+    cpu_s: float
+    """Processor time of this process during the run, with that of a model in this process."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the plan did not run to its end."""
+        return self.stopped is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as it stands in an artifact's `method` block."""
+        return asdict(self)
+
+
+class TargetUnreachable(TargetFailed):
+    """The run was stopped because the target could not be reached; the records hold what was measured."""
+
+    def __init__(self, attempts: int, last_error: str | None, info: RunInfo) -> None:
+        super().__init__(
+            f"{attempts} attempts in a row found no connection to the target, so the load was stopped",
+            got=last_error,
+            hint="check that it is running and reachable from here; what was measured before is kept",
+        )
+        self.info = info
+        """The run up to then."""
+
+
+class LoadInterrupted(KeyboardInterrupt):
+    """The run was interrupted; the records hold what was measured."""
+
+    def __init__(self, info: RunInfo) -> None:
+        super().__init__("the load was interrupted")
+        self.info = info
+        """The run up to then."""
+
+
+def run_plan(
+    plan: Plan,
+    driver: Driver,
+    records: Recorder,
+    *,
+    spool: Spool | None = None,
+    progress: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+    drain_s: float = DRAIN_S,
+    max_unreachable: int = MAX_UNREACHABLE,
+) -> RunInfo:
+    """Carry out a plan. However it ends, `records` then has a row for every request that was due.
+
+    Args:
+        plan: what to send, and when.
+        driver: what sends it.
+        records: takes one row for each request.
+        spool: takes the text or the error of each request that ended, while the run goes on.
+        progress: takes the number of requests that ended since the last call, a few times a second.
+        stop: ends the run early once it is set: nothing more is sent, what is in flight is drained.
+        drain_s: longest wait for what is in flight after the last request was sent, in a run that is stopped
+            or has a duration; what has not ended then is recorded as unfinished. Where the number of requests
+            ends the run, the time-out of each request is the limit.
+        max_unreachable: so many attempts in a row without a connection stop the run.
+
+    Raises:
+        InputError: if the driver cannot carry out this plan.
+        TargetUnreachable: if no connection could be made so many times in a row.
+        LoadInterrupted: on the first SIGINT (in the main thread), or KeyboardInterrupt from elsewhere.
+    """
+    session = Session(
+        plan,
+        records,
+        spool=spool,
+        progress=progress,
+        stop=stop,
+        drain_s=drain_s,
+        max_unreachable=max_unreachable,
+    )
+    ended_ns = cpu_s = None
+    with _interrupts_to(session), _collector_at_rest():
+        try:
+            driver.drive(session)
+        except KeyboardInterrupt:
+            session.stop(Stopped.INTERRUPTED)
+        finally:
+            ended_ns = time.monotonic_ns() - session.start_ns
+            cpu_s = time.process_time() - session.cpu_s
+            session.close()
+    info = RunInfo(
+        plan_digest=plan.digest(),
+        started_ns=session.start_ns,
+        started_wall_ns=session.wall_ns,
+        ended_ns=ended_ns,
+        stopped_ns=session.stopped_ns,
+        stopped=session.stopped.value if session.stopped else None,
+        cpu_s=cpu_s,
+    )
+    if session.stopped is Stopped.INTERRUPTED:
+        raise LoadInterrupted(info)
+    if session.stopped is Stopped.UNREACHABLE:
+        raise TargetUnreachable(max_unreachable, session.last_error, info)
+    return info
+
+
+@contextmanager
+def _interrupts_to(session: Session) -> Iterator[None]:
+    """The first SIGINT stops the session, so that what is in flight is recorded; a second acts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before in {signal.SIG_IGN, None}:
+        yield
+        return
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        session.drain_s = min(session.drain_s, INTERRUPTED_DRAIN_S)
+        session.stop(Stopped.INTERRUPTED)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """No cyclic garbage collection inside: it would show as latency of whatever it interrupts."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,111 @@
+"""From an exchange to an attempt: the dialect's events, each at the stamp of the piece that completed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hexgate.load.attempt import Attempt
+from hexgate.load.records import NEVER, Outcome
+from hexgate.load.transport import Exchange, Fault
+from hexgate.wire.base import Dialect, Event, EventKind, Usage
+from hexgate.wire.payload import TRUNCATED as TRUNCATED_TEXT
+from hexgate.wire.payload import BadPayload, error_message, load_object
+
+__all__ = ["read_exchange"]
+
+_FAULTS = {
+    Fault.CONNECTION: Outcome.ERROR,
+    Fault.CUT: Outcome.TRUNCATED,
+    Fault.TIMEOUT: Outcome.TIMEOUT,
+    Fault.PROTOCOL: Outcome.ERROR,
+    Fault.CLIENT: Outcome.NOT_SENT,
+    Fault.ABANDONED: Outcome.UNFINISHED,
+}
+_TOKENS = frozenset({EventKind.TEXT, EventKind.REASONING})
+_RESULTS = frozenset({EventKind.TEXT, EventKind.REASONING, EventKind.SCORES})
+
+
+def read_exchange(exchange: Exchange, dialect: Dialect, *, stream: bool) -> Attempt:
+    """What one exchange gave. A reply that failed keeps the stamps of what had come before it did.
+
+    In a reply that was not streamed no token has a time of its own: its token stamps are NEVER.
+    """
+    if exchange.fault is Fault.ABANDONED and exchange.sent_ns < 0:
+        return Attempt(Outcome.NOT_SENT, error=f"not_sent: {exchange.error}")
+    good_status = exchange.status is not None and 200 <= exchange.status < 300
+    events = dialect.events(exchange.pieces, stream=stream) if good_status and exchange.pieces else []
+    outcome, error = _outcome(exchange, dialect, events, stream=stream)
+    stamps = exchange.piece_ns
+    texts = [event for event in events if event.kind in _TOKENS] if stream else []
+    answers = [event for event in texts if event.kind is EventKind.TEXT]
+    shown = [event for event in events if event.kind is not EventKind.ERROR]
+    usage = _usage(events)
+    answer = "".join(event.text for event in events if event.kind is EventKind.TEXT)
+    return Attempt(
+        outcome=outcome,
+        sent_ns=exchange.sent_ns,
+        headers_ns=exchange.headers_ns,
+        first_event_ns=stamps[shown[0].piece] if shown else NEVER,
+        first_token_ns=stamps[texts[0].piece] if texts else NEVER,
+        first_answer_ns=stamps[answers[0].piece] if answers else NEVER,
+        last_token_ns=stamps[texts[-1].piece] if texts else NEVER,
+        end_ns=NEVER if outcome is Outcome.UNFINISHED else exchange.end_ns,
+        http_status=exchange.status if exchange.status is not None else NEVER,
+        events=sum(event.kind in _RESULTS for event in events),
+        first_event_tokens=_first_event_tokens(events) if texts else NEVER,
+        prompt_tokens=_known(usage.prompt_tokens),
+        output_tokens=_known(usage.output_tokens),
+        bytes=exchange.bytes,
+        text=answer if outcome is Outcome.OK and dialect.generates else (answer or None),
+        error=error,
+        unreachable=exchange.fault in {Fault.CONNECTION, Fault.CLIENT},
+    )
+
+
+def _outcome(
+    exchange: Exchange, dialect: Dialect, events: Sequence[Event], *, stream: bool
+) -> tuple[Outcome, str | None]:
+    status = exchange.status
+    if exchange.fault is not None:
+        return _FAULTS[exchange.fault], f"{exchange.fault.value}: {exchange.error}"
+    if status is None or not 200 <= status < 300:
+        return Outcome.ERROR, f"http_{status}: {_complaint(exchange.pieces)}"
+    for event in events or dialect.events([], stream=stream):
+        if event.kind is EventKind.ERROR:
+            cut = event.text.startswith(TRUNCATED_TEXT)
+            return (Outcome.TRUNCATED if cut else Outcome.ERROR), event.text
+    return Outcome.OK, None
+
+
+def _complaint(pieces: Sequence[bytes]) -> str:
+    body = b"".join(pieces)
+    try:
+        message = error_message(load_object(body))
+    except BadPayload:
+        message = None
+    return (message or body[:300].decode("utf-8", errors="replace").strip() or "no message")[:300]
+
+
+def _usage(events: Sequence[Event]) -> Usage:
+    for event in reversed(events):
+        if event.usage is not None:
+            return event.usage
+    return Usage()
+
+
+def _first_event_tokens(events: Sequence[Event]) -> int:
+    """Tokens of the first event with text: the server's count after it and before the second such event."""
+    seen = False
+    known = NEVER
+    for event in events:
+        if event.kind in _TOKENS:
+            if seen:
+                break
+            seen = True
+        elif seen and event.usage is not None and event.usage.output_tokens is not None:
+            known = event.usage.output_tokens
+    return known
+
+
+def _known(count: int | None) -> int:
+    return NEVER if count is None else count

@@ -1,0 +1,63 @@
+"""Plain JSON prediction, posted to the URL itself: ``{"inputs": [[…]]}`` to ``{"scores": [[…]]}``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from hexgate.wire.base import Ask, Event, EventKind, WireRequest
+from hexgate.wire.payload import (
+    BadPayload,
+    body_bytes,
+    error_message,
+    load_object,
+    protocol_error,
+    server_error,
+    truncated,
+)
+from hexgate.wire.pieces import Pieces
+from hexgate.wire.scores import batch, table
+
+__all__ = ["PredictJson"]
+
+
+class PredictJson:
+    """``POST`` to the base URL. A reply may name the classes of its scores in ``labels``."""
+
+    name: ClassVar[str] = "predict"
+    generates: ClassVar[bool] = False
+    streams: ClassVar[bool] = False
+
+    def request(self, ask: Ask) -> WireRequest:
+        """The HTTP request for one ask; its path is empty.
+
+        Raises:
+            InputError: if the ask has no inputs, or they are not finite numbers.
+        """
+        rows = [[float(value) for value in row] for row in batch(ask, self.name)]
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        return WireRequest("POST", "", headers, body_bytes({"inputs": rows, **ask.options}))
+
+    def events(self, pieces: Sequence[bytes], *, stream: bool) -> list[Event]:  # noqa: ARG002 - the protocol's
+        """The events of a whole reply body."""
+        whole = Pieces(pieces)
+        if not whole.body.strip():
+            return [truncated("the body is empty", whole.last)]
+        try:
+            fields = load_object(whole.body)
+            if (message := error_message(fields)) is not None:
+                return [server_error(message, whole.last)]
+            scores = table(fields.get("scores"), "scores")
+            _check_labels(fields.get("labels"), scores)
+        except BadPayload as error:
+            return [protocol_error(str(error), whole.last)]
+        return [Event(EventKind.SCORES, whole.last, scores=scores)]
+
+
+def _check_labels(labels: Any, scores: Sequence[Sequence[float]]) -> None:
+    if labels is None:
+        return
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise BadPayload("labels is not a list of strings")
+    if scores and len(labels) != len(scores[0]):
+        raise BadPayload(f"{len(labels)} labels for {len(scores[0])} scores")

@@ -1,0 +1,300 @@
+"""Figures of records that are written by hand, against numbers that are computed by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hexgate.load.figures import (
+    Anchor,
+    TokenSource,
+    client_health,
+    latencies,
+    outcomes,
+    output_tokens,
+    throughput,
+)
+from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.records import NEVER, RECORD, Outcome, Recorder
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+def rows(*fields: dict[str, Any]) -> NDArray[np.void]:
+    """Records with what is given, times in ns; the rest as for what never happened."""
+    recorder = Recorder()
+    for number, given_fields in enumerate(fields):
+        values = dict.fromkeys(RECORD.names or (), NEVER) | {
+            "index": number,
+            "item": 0,
+            "warmup": False,
+            "outcome": Outcome.OK,
+            "events": 1,
+            "bytes": 0,
+        }
+        values |= given_fields
+        if "issued_ns" not in given_fields:
+            values["issued_ns"] = max(values["due_ns"], values["sent_ns"])
+        recorder.add(tuple(values[name] for name in RECORD.names or ()))
+    return recorder.array()
+
+
+def closed(n: int, **more: Any) -> Plan:
+    return closed_loop(concurrency=more.pop("concurrency", 1), items=1, requests=n, **more)
+
+
+def constant(n: int, rate: float, **more: Any) -> Plan:
+    return open_loop(rate_rps=rate, items=1, requests=n, arrival=Arrival.CONSTANT, **more)
+
+
+def test_one_stream_worked_by_hand() -> None:
+    # From the send: role event at 5 ms, first token event at 200 ms with 4 of 101 tokens, last token at 1200 ms,
+    # end at 1212 ms. It was due 300 ms before.
+    record = rows(
+        {
+            "due_ns": 0,
+            "sent_ns": 300 * MS,
+            "headers_ns": 304 * MS,
+            "first_event_ns": 305 * MS,
+            "first_token_ns": 500 * MS,
+            "first_answer_ns": 700 * MS,
+            "last_token_ns": 1500 * MS,
+            "end_ns": 1512 * MS,
+            "events": 98,
+            "first_event_tokens": 4,
+            "output_tokens": 101,
+        }
+    )
+    found = latencies(record, constant(1, 1.0))
+    assert found.anchor is Anchor.DUE
+    assert found.e2e_ms.tolist() == [1512.0]
+    assert found.e2e_sent_ms.tolist() == [1212.0]
+    assert found.ttft_sent_ms.tolist() == [200.0]
+    assert found.ttft_due_ms is not None
+    assert found.ttft_due_ms.tolist() == [500.0]
+    assert found.ttfa_sent_ms.tolist() == [400.0]
+    assert found.tpot_ms.tolist() == [pytest.approx(1000.0 / 97)]
+    assert found.token_source is TokenSource.SERVER
+    assert found.first_event_unknown == 0
+
+
+def test_a_closed_loop_counts_from_the_send() -> None:
+    found = latencies(rows({"sent_ns": 5 * MS, "end_ns": 15 * MS}), closed(1))
+    assert found.anchor is Anchor.SENT
+    assert found.e2e_ms.tolist() == [10.0]
+    assert found.e2e_due_ms is None
+    assert found.ttft_due_ms is None
+    assert len(found.ttft_sent_ms) == len(found.tpot_ms) == 0
+    assert found.token_source is None
+
+
+def stream(events: int, *, tokens: int = NEVER, first: int = NEVER, last_ms: int = 100) -> dict[str, Any]:
+    return {
+        "sent_ns": 0,
+        "first_token_ns": 10 * MS,
+        "first_answer_ns": 10 * MS,
+        "last_token_ns": last_ms * MS,
+        "end_ns": 200 * MS,
+        "events": events,
+        "output_tokens": tokens,
+        "first_event_tokens": first,
+    }
+
+
+def test_replies_without_a_pace_have_none_and_are_counted() -> None:
+    one_token = stream(1, tokens=1, last_ms=10)
+    one_event = stream(1, tokens=9, first=9, last_ms=10)
+    plain = stream(10)
+    found = latencies(rows(one_token, one_event, plain), closed(3))
+    assert found.tpot_ms.tolist() == [10.0]
+    assert found.tpot_undefined == 2
+    assert found.first_event_unknown == 1
+    assert found.token_source is TokenSource.MIXED
+
+
+def test_who_counted_the_tokens() -> None:
+    assert output_tokens(rows(stream(3), stream(4)))[1] is TokenSource.EVENTS
+    assert output_tokens(rows(stream(3, tokens=5), {"output_tokens": 7}))[1] is TokenSource.SERVER
+    tokens, source = output_tokens(rows({"sent_ns": 0, "end_ns": 1}))
+    assert (tokens.tolist(), source) == ([-1], None)
+
+
+def test_warm_up_and_failures_enter_no_latency_but_are_counted() -> None:
+    records = rows(
+        {"warmup": True, "sent_ns": 0, "end_ns": 900 * MS},
+        {"sent_ns": 0, "end_ns": 10 * MS},
+        {"sent_ns": 0, "end_ns": 20 * MS, "outcome": Outcome.ERROR},
+        {"sent_ns": 0, "end_ns": 30 * MS, "outcome": Outcome.TIMEOUT},
+        {"sent_ns": 0, "end_ns": 40 * MS, "outcome": Outcome.TRUNCATED},
+        {"sent_ns": 0, "outcome": Outcome.UNFINISHED},
+        {"outcome": Outcome.NOT_SENT},
+    )
+    assert latencies(records, closed(6, warmup=1)).e2e_ms.tolist() == [10.0]
+    counts = outcomes(records)
+    assert (counts.ok, counts.error, counts.timeout, counts.truncated) == (1, 1, 1, 1)
+    assert (counts.unfinished, counts.not_sent, counts.total, counts.sent) == (1, 1, 6, 5)
+    assert counts.error_ratio == pytest.approx(2 / 5)
+    assert counts.timeout_ratio == pytest.approx(1 / 5)
+
+
+def test_ratios_of_nothing_are_none() -> None:
+    counts = outcomes(rows({"outcome": Outcome.NOT_SENT}))
+    assert counts.error_ratio is None
+    assert counts.timeout_ratio is None
+    found = throughput(rows({"outcome": Outcome.NOT_SENT}), closed(1))
+    assert found.throughput_rps is None
+    assert found.window_s is None
+    assert found.windows_rps == ()
+    assert found.achieved_rps is None
+    assert found.busy_ratio is None
+
+
+def sequence(n: int, each_ns: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"sent_ns": i * each_ns, "end_ns": (i + 1) * each_ns, **more} for i in range(n)]
+
+
+def test_closed_loop_throughput_by_number() -> None:
+    found = throughput(rows(*sequence(100, S // 10)), closed(100))
+    assert found.window_s == pytest.approx(10.0)
+    assert found.throughput_rps == pytest.approx(10.0)
+    assert found.requested_rps is None
+    assert found.achieved_rps == pytest.approx(10.0)
+    assert found.windows_rps == tuple([pytest.approx(10.0)] * 20)
+    assert found.busy_ratio == pytest.approx(1.0)
+    assert found.in_flight_max == 1
+    assert found.dispatch_lag_p99_ms is None
+    assert found.output_tokens_per_s is None
+
+
+def test_closed_loop_throughput_by_duration_leaves_out_the_drain() -> None:
+    plan = closed_loop(concurrency=2, items=1, duration_s=1.0)
+    records = rows(
+        *[{"sent_ns": i * S // 10, "end_ns": i * S // 10 + S // 5, "output_tokens": 6} for i in range(10)],
+        {"sent_ns": S - 1, "end_ns": 60 * S},
+        {"sent_ns": S - 1, "outcome": Outcome.UNFINISHED},
+    )
+    found = throughput(records, plan)
+    assert found.window_s == 1.0
+    assert found.successes == 9
+    assert found.output_tokens_per_s == pytest.approx(54.0)
+    assert found.token_source is TokenSource.SERVER
+    assert found.outcomes.ok == 11
+    assert sum(found.windows_rps) / 20 == pytest.approx(found.throughput_rps)
+
+
+def test_warm_up_that_ends_inside_the_window_took_its_slots() -> None:
+    # Two slots, each request takes a second: 2 a second, whatever is called warm-up.
+    plan = closed_loop(concurrency=2, items=1, duration_s=10.0, warmup=3)
+    records = rows(
+        *[
+            {"sent_ns": (i // 2 * S) + (i % 2) * S // 2, "end_ns": (i // 2 + 1) * S + (i % 2) * S // 2}
+            | {"warmup": i < 3}
+            for i in range(24)
+        ]
+    )
+    assert throughput(records, plan).throughput_rps == pytest.approx(2.0)
+
+
+def test_an_overloaded_server_is_not_credited_with_what_it_finishes_afterwards() -> None:
+    # 100 a second asked for 1 s, 50 a second served.
+    plan = constant(100, 100.0)
+    records = rows(
+        *[{"due_ns": i * 10 * MS, "sent_ns": i * 10 * MS, "end_ns": (i + 1) * 20 * MS} for i in range(100)]
+    )
+    found = throughput(records, plan)
+    assert found.throughput_rps == pytest.approx(50.0)
+    assert found.requested_rps == 100.0
+    assert found.achieved_rps == pytest.approx(100.0)
+    assert found.in_flight_max == 51
+    assert client_health(records, plan).starved is False
+
+
+def test_a_stop_ends_the_window() -> None:
+    plan = closed_loop(concurrency=1, items=1, duration_s=10.0)
+    records = rows(*sequence(20, S // 10), {"sent_ns": 2 * S, "outcome": Outcome.UNFINISHED})
+    assert throughput(records, plan).throughput_rps == pytest.approx(2.0)
+    assert throughput(records, plan, stopped_ns=4 * S).throughput_rps == pytest.approx(5.0)
+    nothing = rows({"sent_ns": 0, "outcome": Outcome.UNFINISHED})
+    assert throughput(nothing, closed(5), stopped_ns=S).throughput_rps == 0.0
+
+
+def test_empty_replies_are_counted() -> None:
+    assert throughput(rows(*sequence(3, S, events=0)), closed(3)).empty == 3
+
+
+def lagging(n: int, rate: float, lag_ns: int, *, late: int | None = None) -> NDArray[np.void]:
+    gap = int(S / rate)
+    return rows(
+        *[
+            {
+                "due_ns": i * gap,
+                "issued_ns": i * gap + (lag_ns if late is None or i < late else 0),
+                "sent_ns": i * gap + lag_ns,
+                "end_ns": i * gap + lag_ns + MS,
+            }
+            for i in range(n)
+        ]
+    )
+
+
+def test_a_client_that_is_late_is_starved() -> None:
+    plan = constant(100, 100.0)
+    assert client_health(lagging(100, 100.0, 4 * MS), plan).starved is False
+    health = client_health(lagging(100, 100.0, 6 * MS), plan)
+    assert health.starved
+    assert "6 ms late" in health.reasons[0]
+    # Half a mean gap is the limit where that is more than 5 ms.
+    assert client_health(lagging(10, 1.0, 400 * MS), constant(10, 1.0)).starved is False
+    assert client_health(lagging(10, 1.0, 600 * MS), constant(10, 1.0)).starved is True
+    assert client_health(lagging(200, 100.0, 6 * MS, late=2), constant(200, 100.0)).starved is False
+
+
+def test_waiting_for_a_slot_or_a_connection_is_not_the_clients_fault() -> None:
+    records = lagging(100, 100.0, 500 * MS, late=0)
+    assert client_health(records, constant(100, 100.0)).starved is False
+    found = throughput(records, constant(100, 100.0))
+    assert found.dispatch_lag_p99_ms == 0.0
+    assert found.queue_p99_ms == 500.0
+
+
+def test_a_client_that_falls_behind_the_pace_is_starved() -> None:
+    plan = constant(100, 1000.0)
+    records = rows(*[{"due_ns": i * MS, "issued_ns": i * 2 * MS, "sent_ns": i * 2 * MS} for i in range(100)])
+    assert len(client_health(records, plan).reasons) == 2
+
+
+def test_a_closed_loop_client_that_leaves_its_slots_empty_is_starved() -> None:
+    busy = rows(*[{"sent_ns": i * 10 * MS, "end_ns": i * 10 * MS + 6 * MS} for i in range(50)])
+    idle = rows(*[{"sent_ns": i * 10 * MS, "end_ns": i * 10 * MS + 4 * MS} for i in range(50)])
+    assert client_health(busy, closed(50)).starved is False
+    assert "slots" in client_health(idle, closed(50)).reasons[0]
+    # A long tail behind the last request taken up leaves slots empty for no fault of the client.
+    tail = rows(*sequence(10, MS), {"sent_ns": 10 * MS, "end_ns": 60 * S})
+    assert client_health(tail, closed(11)).starved is False
+
+
+def test_sockets_that_this_machine_lacked_are_its_own_fault() -> None:
+    records = rows(*sequence(3, S), {"issued_ns": 3 * S, "end_ns": 3 * S, "outcome": Outcome.NOT_SENT})
+    assert "connections" in client_health(records, closed(4)).reasons[0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=40))
+def test_in_flight_against_a_count_at_every_instant(spans: list[tuple[int, int]]) -> None:
+    records = rows(*[{"sent_ns": begin, "end_ns": begin + length} for begin, length in spans])
+    counted = max(sum(begin <= now < begin + length for begin, length in spans) for now in range(101))
+    assert throughput(records, closed(len(spans), concurrency=50)).in_flight_max == counted
+
+
+def test_records_grow_and_come_back_by_index() -> None:
+    recorder = Recorder()
+    blank = tuple(rows({})[0].tolist())
+    for index in reversed(range(10_000)):
+        recorder.add((index, *blank[1:]))
+    assert len(recorder) == 10_000
+    assert recorder.array()["index"].tolist() == list(range(10_000))
