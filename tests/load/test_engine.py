@@ -113,14 +113,16 @@ def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes]) 
         await wire.end_chunks()
 
     server = serve(script)
-    endpoint = Endpoint(server.url + "/v1", "openai-chat", model="m", headers={"authorization": "Bearer k"})
+    endpoint = Endpoint(
+        server.url + "/v1", "openai-chat", model="m", headers={"authorization": "Bearer k"}, options={"n": 1}
+    )
     plan = closed_loop(concurrency=2, items=1, requests=6)
     records, spooled = Recorder(), list[Mapping[str, Any]]()
     run_plan(plan, EndpointDriver(endpoint, [Ask(prompt="hi")]), records, spool=spooled.append)
     rows = records.array()
     check_whole(plan, rows)
     assert {row["text"] for row in spooled} == {"one two three"}
-    assert json.loads(server.calls[0].body)["model"] == "m"
+    assert json.loads(server.calls[0].body).items() >= {"model": "m", "n": 1}.items()
     assert server.calls[0].path == "/v1/chat/completions"
     assert server.calls[0].headers["authorization"] == "Bearer k"
     assert "Bearer" not in repr(endpoint)

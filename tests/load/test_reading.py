@@ -134,3 +134,10 @@ def test_what_was_abandoned_before_it_was_sent_was_not_sent() -> None:
     got = Exchange(None, [], [], -1, -1, 900, 0, Fault.ABANDONED, "why")
     attempt = read_exchange(got, CHAT, stream=True)
     assert (attempt.outcome, attempt.end_ns) == (Outcome.NOT_SENT, NEVER)
+
+
+def test_a_key_that_the_server_echoes_is_kept_nowhere() -> None:
+    refused = exchange(b'{"error": "bad key sk-123"}', status=401)
+    assert read_exchange(refused, CHAT, stream=True, secret="sk-123").error == "http_401: bad key ***"
+    said = exchange(event({"content": "your key is sk-123"}), fault=Fault.TIMEOUT)
+    assert read_exchange(said, CHAT, stream=True, secret="sk-123").text == "your key is ***"

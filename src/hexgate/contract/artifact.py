@@ -144,7 +144,7 @@ def _contract_of(data: Mapping[str, Any], where: str) -> tuple[str, int]:
             where=f"{where}: $.schema",
             got=repr(name)[:80],
             expected="hexgate/<indicator>/1.x",
-            hint="bring another tool's result in with hexgate import",
+            hint="give the folder of artifacts that hexgate run wrote",
         )
     ours = load_schema(match[1])["x-version"]
     if len(match[2]) > 6 or len(match[3]) > 6 or int(match[2]) != int(ours.split(".")[0]):

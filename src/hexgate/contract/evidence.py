@@ -50,6 +50,7 @@ class RowWriter:
         self._path = path
         self._file = path.with_name(path.name + PARTIAL).open("wb", buffering=0)
         self._rows = 0
+        self._size = 0
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one row.
@@ -58,7 +59,17 @@ class RowWriter:
             OSError: if the disk does not take it.
             ValueError: if a value of the row is not finite.
         """
-        self._file.write(canonical_bytes(row) + b"\n")
+        line = canonical_bytes(row) + b"\n"
+        done = 0
+        try:
+            # A disk that is nearly full takes a part of the line, and says so only by the number.
+            while done < len(line):
+                done += self._file.write(line[done:])
+        except OSError:
+            self._file.seek(self._size)
+            self._file.truncate()
+            raise
+        self._size += len(line)
         self._rows += 1
 
     def close(self) -> EvidenceFile:

@@ -102,8 +102,7 @@ def _unlike(candidate: Exhibit, baseline: Exhibit) -> tuple[Reason, ...]:
     for key in ("name", "sha256", "split", "used"):
         pairs[f"dataset.{key}"] = (one["dataset"][key], other["dataset"][key])
     for key in sorted((set(one["method"]) & set(other["method"])) - _NOT_COMPARED):
-        if isinstance(one["method"][key], (str, int, float)):
-            pairs[f"method.{key}"] = (one["method"][key], other["method"][key])
+        pairs[f"method.{key}"] = (one["method"][key], other["method"][key])
     return tuple(
         Reason(
             ReasonCode.UNLIKE,

@@ -81,7 +81,9 @@ class EndpointDriver:
         async def attempt(index: int) -> None:
             item = plan.item_of(index)
             exchange = await transport.send(requests[item])
-            session.note(index, read_exchange(exchange, speaker, stream=streams[item]))
+            session.note(
+                index, read_exchange(exchange, speaker, stream=streams[item], secret=self.endpoint.secret)
+            )
 
         async def keep_busy() -> None:
             while (index := session.take()) is not None:

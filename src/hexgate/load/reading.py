@@ -25,10 +25,13 @@ _TOKENS = frozenset({EventKind.TEXT, EventKind.REASONING})
 _RESULTS = frozenset({EventKind.TEXT, EventKind.REASONING, EventKind.SCORES})
 
 
-def read_exchange(exchange: Exchange, dialect: Dialect, *, stream: bool) -> Attempt:
+def read_exchange(
+    exchange: Exchange, dialect: Dialect, *, stream: bool, secret: str | None = None
+) -> Attempt:
     """What one exchange gave. A reply that failed keeps the stamps of what had come before it did.
 
-    In a reply that was not streamed no token has a time of its own: its token stamps are NEVER.
+    In a reply that was not streamed no token has a time of its own: its token stamps are NEVER. A server may
+    echo the key it was given: `secret` is masked in whatever is kept.
     """
     if exchange.fault is Fault.ABANDONED and exchange.sent_ns < 0:
         return Attempt(Outcome.NOT_SENT, error=f"not_sent: {exchange.error}")
@@ -56,10 +59,14 @@ def read_exchange(exchange: Exchange, dialect: Dialect, *, stream: bool) -> Atte
         prompt_tokens=_known(usage.prompt_tokens),
         output_tokens=_known(usage.output_tokens),
         bytes=exchange.bytes,
-        text=answer if outcome is Outcome.OK and dialect.generates else (answer or None),
-        error=error,
+        text=_masked(answer, secret) if answer or (outcome is Outcome.OK and dialect.generates) else None,
+        error=None if error is None else _masked(error, secret),
         unreachable=exchange.fault in {Fault.CONNECTION, Fault.CLIENT},
     )
+
+
+def _masked(text: str, secret: str | None) -> str:
+    return text.replace(secret, "***") if secret else text
 
 
 def _outcome(

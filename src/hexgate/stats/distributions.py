@@ -130,7 +130,7 @@ def _logit_quantile(q: float, a: float, b: float) -> float:
     for _ in range(500):
         x, y = _logistic(u)
         lower, upper, kernel = _log_tails(a, b, x, y)
-        if q <= 0.5:
+        if q <= 0.5:  # noqa: SIM108 - two formulas read better apart
             step = (target - lower) * math.exp(lower - kernel)
         else:
             step = (upper - target) * math.exp(upper - kernel)

@@ -134,5 +134,7 @@ class Endpoint:
     """Headers with credentials: never printed, logged or stored."""
     timeout_s: float = 300.0
     """Longest wait for a whole reply."""
+    secret: str | None = field(default=None, repr=False)
+    """What no error or reply that is kept may hold, because a server might echo it: the key or the password."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What every ask of it needs beside its own options, such as the name of its input tensor."""
