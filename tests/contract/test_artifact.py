@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.artifacts import artifact, content, written
 
 from hexgate.contract.artifact import artifact_files, read_artifact, write_artifact, write_atomically
 from hexgate.contract.consistency import artifact_id_of
 from hexgate.contract.schema import indicators, load_schema, measures
 from hexgate.errors import EvidenceError
 from hexgate.indicators import INDICATORS
+from support.artifacts import artifact, content, written
 
 
 @pytest.mark.parametrize("indicator", sorted(INDICATORS))

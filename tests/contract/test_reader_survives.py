@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.artifacts import artifact, content, written
 
 from hexgate.contract.artifact import read_artifact
 from hexgate.contract.consistency import artifact_id_of
 from hexgate.errors import EvidenceError
 from hexgate.indicators import INDICATORS
+from support.artifacts import artifact, content, written
 
 MANY = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

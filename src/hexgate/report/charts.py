@@ -9,18 +9,26 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup
 
-from hexgate.report.numbers import amount, is_number, number, span
+from hexgate.report.numbers import is_number, number, span
 from hexgate.report.strings import text
-from hexgate.report.svg import ROW, Drawing, Frame, Mark, Placed, log_scale, nice_ticks, place, scale, text_width
-from hexgate.report.text import Both, Lang, clean
-from hexgate.report.view import Finding, Scale
+from hexgate.report.svg import (
+    ROW,
+    Drawing,
+    Frame,
+    Mark,
+    Placed,
+    log_scale,
+    nice_ticks,
+    place,
+    scale,
+    text_width,
+)
+from hexgate.report.text import Lang, clean
 
 __all__ = [
     "Bar",
     "Meter",
     "attack_bars",
-    "hexagon",
-    "interval_bar",
     "latency_histogram",
     "meters",
     "power_curve",
@@ -169,7 +177,11 @@ def ratio_bars(bars: Sequence[Bar], kind: str, lang: Lang, *, marks: Sequence[Ma
     shown = bars[:_MOST_BARS]
     shares = [bar.share for bar in shown if bar.share is not None]
     most = 1.0 if kind == "chart_classes" else _headroom([*shares, *(mark.value for mark in marks)])
-    row, left, right = 22.0, 20 + 7.2 * min(max(len(bar.name) for bar in shown), 16), _right([bar.note for bar in shown])
+    row, left, right = (
+        22.0,
+        20 + 7.2 * min(max(len(bar.name) for bar in shown), 16),
+        _right([bar.note for bar in shown]),
+    )
     x = scale(0, most, left, right)
     placed = place(marks, x, left, right)
     top = _top(placed) if placed else 8.0
@@ -291,61 +303,6 @@ def meters(rows: Sequence[Meter], lang: Lang) -> Markup:
         drawing.line(x(max(meter.most, 0)), top + 2, x(max(meter.most, 0)), top + row - 2, "c-whisker")
         drawing.text(frame.right + 8, top + 16, meter.note, "c-small")
     return drawing.finish()
-
-
-def interval_bar(drawn: Scale, finding: Finding, unit: str) -> Markup:
-    """A value with its interval against its limit; the side that passes is shaded."""
-    width, height, middle = 190.0, 26.0, 13.0
-    known = [end for end in (drawn.low, drawn.value, drawn.high, drawn.limit) if end is not None]
-    least, most = min(known), max(known)
-    room = (most - least) * 0.12 or abs(most) * 0.1 or 1.0
-    x = scale(least - room, most + room, 4, width - 4)
-    ends = span(drawn.low, drawn.high, against=(drawn.limit,))
-    sign = "≥" if drawn.passes_above else "≤"
-    value = amount(drawn.value, unit, against=(drawn.limit,)).en
-    title = (
-        f"{value}{f' [{ends}]' if ends else ''}; {sign} {number(float(drawn.limit), against=(drawn.limit,))}"
-    )
-    drawing = Drawing(width, height, title)
-    limit = x(drawn.limit)
-    good = (limit, width) if drawn.passes_above else (0.0, limit)
-    drawing.rect(good[0], 4, good[1] - good[0], 18, "c-good")
-    drawing.line(0, middle, width, middle, "c-grid")
-    style = f"c-range v-{finding.value.lower()}"
-    if drawn.low is not None or drawn.high is not None:
-        left = 0.0 if drawn.low is None else x(drawn.low)
-        right = width if drawn.high is None else x(drawn.high)
-        drawing.line(left, middle, right, middle, style)
-        for end, at in ((drawn.low, left), (drawn.high, right)):
-            if end is not None:
-                drawing.line(at, middle - 5, at, middle + 5, f"{style} c-cap")
-    drawing.line(limit, 1, limit, height - 1, "c-limit")
-    drawing.circle(x(drawn.value), middle, 4.2, f"c-dot v-{finding.value.lower()}")
-    return drawing.finish("interval")
-
-
-def hexagon(findings: Sequence[Finding], names: Sequence[Both], lang: Lang) -> Markup:
-    """Six fields around a centre, each in the colour of an indicator's verdict, numbered as the sections are."""
-    size, radius = 220.0, 100.0
-    centre = size / 2
-    corners = [
-        (centre + radius * math.sin(math.pi * turn / 3), centre - radius * math.cos(math.pi * turn / 3))
-        for turn in range(7)
-    ]
-    said = "; ".join(
-        f"{name[lang]}: {finding.word[lang]}" for name, finding in zip(names, findings, strict=True)
-    )
-    drawing = Drawing(size, size, text("hexagon")[lang], said)
-    for index, (finding, name) in enumerate(zip(findings, names, strict=True)):
-        points = [(centre, centre), corners[index], corners[index + 1], (centre, centre)]
-        middle = (sum(x for x, _ in points[:3]) / 3, sum(y for _, y in points[:3]) / 3)
-        drawing.path(
-            points, f"c-sector v-{finding.value.lower()}", hint=f"{name[lang]}: {finding.word[lang]}"
-        )
-        drawing.text(
-            middle[0], middle[1] + 7, str(index + 1), f"c-sector-no v-{finding.value.lower()}", "middle"
-        )
-    return drawing.finish("hexagon")
 
 
 def _drawing(kind: str, height: float, lang: Lang, **parts: Any) -> Drawing:

@@ -16,18 +16,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hexgate.report.caveats import caveats
-from hexgate.report.charts import hexagon, interval_bar
 from hexgate.report.measure_words import INDICATORS, label, short_name, title
 from hexgate.report.numbers import number, number_of
+from hexgate.report.reading import see
 from hexgate.report.section import section
-from hexgate.report.strings import EN, text
+from hexgate.report.strings import text
 from hexgate.report.text import Both, Lang, clean, same
-from hexgate.report.view import Finding, RuleView, View, see
+from hexgate.report.verdict_charts import hexagon, interval_bar
+from hexgate.report.view import Finding, RuleView, View, interval_name
 
 __all__ = ["MOST_BYTES", "render_html"]
 
 MOST_BYTES = 400_000
-"""A page is not larger than this: it gives up bars, then rules that pass, and says so."""
+"""A page is not larger than this: it gives up bars, reasons and rules where they pass, and says so."""
 
 GLYPHS = {
     "PASS": "✓",
@@ -49,17 +50,23 @@ class _Detail:
     rules: int | None
     """At most so many rules; all, where None."""
     bars: bool
-    """Whether every rule's interval is drawn, or only those that do not pass."""
+    """Whether the interval of every rule is drawn, or only of those that do not pass."""
+    reasons: bool
+    """Whether the reasons of every rule are given, or only of those that do not pass."""
+    entries: int = 40
+    """At most so many entries of a list of sentences."""
     sections: bool = True
     """Whether every artifact's section is shown in full."""
 
 
 _DETAILS = (
-    _Detail(None, bars=True),
-    _Detail(None, bars=False),
-    _Detail(120, bars=False),
-    _Detail(40, bars=False),
-    _Detail(40, bars=False, sections=False),
+    _Detail(None, bars=True, reasons=True),
+    _Detail(None, bars=False, reasons=True),
+    _Detail(None, bars=False, reasons=False),
+    _Detail(120, bars=False, reasons=False, entries=12),
+    _Detail(40, bars=False, reasons=False, entries=6),
+    _Detail(40, bars=False, reasons=False, entries=3, sections=False),
+    _Detail(10, bars=False, reasons=False, entries=2, sections=False),
 )
 
 
@@ -83,7 +90,7 @@ def render_html(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any
 def _page(view: View, verdict: Mapping[str, Any], detail: _Detail, lang: Lang) -> str:
     js = (_TEMPLATES / "report.js").read_text("utf-8")
     shown = _most_telling(view.rules, detail.rules)
-    most = _MOST_ARTIFACTS if detail.sections else 0
+    sections = _MOST_ARTIFACTS if detail.sections else 0
     six = view.indicators[: len(INDICATORS)]
     return (
         _environment()
@@ -96,12 +103,15 @@ def _page(view: View, verdict: Mapping[str, Any], detail: _Detail, lang: Lang) -
             js=Markup(js),  # noqa: S704 our own file
             script_hash=f"sha256-{base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()}",
             facts=_facts(verdict, view),
-            level=number_of(verdict["policy"].get("confidence")),
+            interval_column=interval_name(rule.interval for rule in view.rules),
             shown_rules=shown,
             hidden_rules=len(view.rules) - len(shown),
             bars=lambda rule: detail.bars or rule.finding is not Finding.PASS,
+            told=lambda rule: detail.reasons or rule.finding is not Finding.PASS,
+            all_told=detail.reasons,
+            most=detail.entries,
             parts={
-                each.name: [section(each, artifact) for artifact in each.artifacts[:most]]
+                each.name: [section(each, artifact) for artifact in each.artifacts[:sections]]
                 for each in view.indicators
             },
             hexagon=lambda language: hexagon(
@@ -131,10 +141,10 @@ def _environment() -> Environment:
         label=label,
         number=number,
         clean=clean,
+        interval_name=interval_name,
         interval_bar=interval_bar,
         marked=_marked,
         sentence=_sentence,
-        tier=_tier,
         counts=lambda artifact: text("counts", **{key: number(n) for key, n in artifact["counts"].items()}),
         moment=_moment,
         stated=_stated,
@@ -154,10 +164,6 @@ def _marked(words: Both) -> Markup:
 
 def _sentence(words: Both) -> Both:
     return Both(f"{words.en[:1].upper()}{words.en[1:]}.", f"{words.zh}。")
-
-
-def _tier(tier: str) -> Both:
-    return text(f"tier_{tier}") if f"tier_{tier}" in EN else same(tier)
 
 
 def _moment(stamp: Any) -> str:

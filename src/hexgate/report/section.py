@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +112,12 @@ def _lines(prefix: str, value: Mapping[Any, Any]) -> Iterable[Row]:
         if isinstance(entry, Mapping) and entry and prefix.count(".") < 3:
             yield from _lines(f"{name}.", entry)
         else:
-            yield Row(name, _scalar(entry))
+            yield Row(
+                name,
+                clean(shlex.join(map(str, entry)), 400)
+                if name == "command" and isinstance(entry, list)
+                else _scalar(entry),
+            )
 
 
 def _scalar(value: Any) -> str:

@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
-__all__ = ["ROW", "Drawing", "Frame", "Mark", "Placed", "log_scale", "nice_ticks", "place", "scale", "text_width"]
+__all__ = [
+    "ROW",
+    "Drawing",
+    "Frame",
+    "Mark",
+    "Placed",
+    "log_scale",
+    "nice_ticks",
+    "place",
+    "scale",
+    "text_width",
+]
 
 ROW = 14.0
 """Height of a row of labels."""
@@ -171,7 +182,7 @@ def log_scale(low: float, high: float, start: float, end: float) -> Scale:
 
 def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Round values from low to high, about so many."""
-    if not high > low or not math.isfinite(high - low):
+    if not high - low > 1e-300 or not math.isfinite(high - low):
         return [low]
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))

@@ -1,18 +1,17 @@
-"""What every report shows: the verdict's rules and the six indicators, read once and made safe to show."""
+"""What every report shows of a verdict: its rules and the six indicators, as typed records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from hexgate.contract.schema import indicators, measures
-from hexgate.gate.reasons import Reason, ReasonCode, render
-from hexgate.report.measure_words import INDICATORS, KEY_FIGURES, short_name
+from hexgate.contract.schema import measures
+from hexgate.report.measure_words import KEY_FIGURES
 from hexgate.report.numbers import THIN, amount, number, number_of, span, spread_of
-from hexgate.report.strings import text
-from hexgate.report.text import Both, clean, same
+from hexgate.report.strings import EN, text
+from hexgate.report.text import Both, same
 
 __all__ = [
     "Finding",
@@ -21,9 +20,8 @@ __all__ = [
     "RuleView",
     "Scale",
     "View",
+    "interval_name",
     "interval_of",
-    "reason_text",
-    "see",
 ]
 
 
@@ -110,6 +108,11 @@ class RuleView:
     def blocking(self) -> bool:
         """Whether its verdict counts."""
         return self.tier == "block" and not self.waived
+
+    @property
+    def tier_word(self) -> Both:
+        """What its verdict does, in a word."""
+        return text(f"tier_{self.tier}") if f"tier_{self.tier}" in EN else same(self.tier)
 
     @property
     def compares(self) -> bool:
@@ -213,6 +216,20 @@ class IndicatorView:
         return ranked[0] if ranked else None
 
     @property
+    def standing(self) -> Both:
+        """The finding in words; where no rule blocks, what the one says that was waived, warns or tracks."""
+        if self.finding is not Finding.UNJUDGED:
+            return (
+                text("with", word=self.finding.word, more=text("waived"))
+                if self.waived
+                else self.finding.word
+            )
+        if self.chief is None:
+            return self.finding.word
+        more = text("waived") if self.chief.waived else self.chief.tier_word
+        return text("with", word=self.chief.finding.word, more=more)
+
+    @property
     def headline(self) -> tuple[Both, str | None]:
         """Its one figure, with unit, and that figure's interval."""
         chief = self.chief
@@ -261,57 +278,13 @@ class View:
     """Artifacts that no rule used."""
 
 
-def see(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]]) -> View:
-    """Read a verdict and its artifacts.
-
-    Args:
-        verdict: the gate's verdict, ``hexgate/verdict/1.x``.
-        artifacts: the artifacts it was taken on, as read and checked.
-    """
-    rules = tuple(_rule(rule) for rule in verdict["rules"])
-    required = tuple(_requirement(each) for each in verdict.get("requirements") or ())
-    finding = Finding(verdict["verdict"])
-    judged = [*(rule.indicator for rule in rules), *(each.indicator for each in required)]
-    others = sorted({*judged, *(str(each.get("indicator")) for each in artifacts)} - set(INDICATORS))
-    problems = tuple(reason_text(problem) for problem in verdict.get("problems") or ())
-    return View(
-        finding=finding,
-        subject=_subject(verdict, artifacts),
-        demonstration=any(_is_demonstration(each.get("subject")) for each in (verdict, *artifacts)),
-        decided=_decided(finding, rules, required, problems),
-        then=_next(finding, rules, required),
-        rules=rules,
-        requirements=required,
-        indicators=tuple(_indicator(name, rules, required, artifacts) for name in (*INDICATORS, *others)),
-        problems=problems,
-        notes=_notes(verdict),
-        unused=tuple(reason_text(each) for each in verdict.get("unused_artifacts") or ()),
+def interval_name(intervals: Iterable[Any]) -> Both:
+    """What a column of intervals is called: with their level, if they have one in common."""
+    levels = {number_of(each.get("level")) for each in intervals if isinstance(each, Mapping)}
+    level = levels.pop() if len(levels) == 1 else None
+    return (
+        text("interval") if level is None else text("interval_level", level=f"{number(100 * level)}{THIN}%")
     )
-
-
-def _notes(verdict: Mapping[str, Any]) -> tuple[Both, ...]:
-    multiplicity = verdict.get("multiplicity")
-    notes = [*(verdict.get("notes") or ()), *([multiplicity] if multiplicity else ())]
-    return tuple(reason_text(note) for note in notes)
-
-
-def reason_text(reason: Any) -> Both:
-    """A reason, a problem or a plain sentence of a verdict, in both languages."""
-    if not isinstance(reason, Mapping):
-        return same(reason)
-    english = next((reason[key] for key in ("text", "message", "path") if reason.get(key)), None)
-    chinese = reason.get("text_zh")
-    code = reason.get("code")
-    if code in {each.value for each in ReasonCode} and not (english and chinese):
-        known = Reason(ReasonCode(code), reason.get("params") or {})
-        try:
-            english, chinese = english or render(known, "en"), chinese or render(known, "zh")
-        except KeyError:
-            # A later minor version's reason may have facts under other names; its English still holds.
-            english = english or str(code)
-    if english is None:
-        return same(code or dict(reason))
-    return Both(clean(english, 1000), clean(chinese or english, 1000))
 
 
 def interval_of(interval: Any, *, against: tuple[float, ...] = ()) -> str | None:
@@ -319,110 +292,3 @@ def interval_of(interval: Any, *, against: tuple[float, ...] = ()) -> str | None
     if not isinstance(interval, Mapping):
         return None
     return span(number_of(interval.get("low")), number_of(interval.get("high")), against=against)
-
-
-def _rule(rule: Mapping[str, Any]) -> RuleView:
-    more, n = number_of(rule.get("more_needed")), number_of(rule.get("n"))
-    interval, loss, why = rule.get("interval"), rule.get("loss"), rule.get("why")
-    return RuleView(
-        id=clean(rule["id"], 120),
-        indicator=clean(rule["indicator"], 60),
-        measure=clean(rule["measure"], 60),
-        unit=clean(rule.get("unit") or "", 24),
-        comparator=clean(rule["comparator"], 24),
-        limit=number_of(rule.get("limit")),
-        tier=clean(rule["tier"], 20),
-        mode=clean(rule["mode"], 20),
-        finding=Finding(rule["verdict"]),
-        waived=bool(rule.get("waived")),
-        reasons=tuple(reason_text(reason) for reason in rule.get("reasons") or ()),
-        why=clean(why) if why else None,
-        value=number_of(rule.get("value")),
-        interval=interval if isinstance(interval, Mapping) else None,
-        n=None if n is None else int(n),
-        artifact=None if rule.get("artifact") is None else clean(rule["artifact"], 200),
-        more_needed=None if more is None else int(more),
-        baseline=number_of(rule.get("baseline_value")),
-        loss=loss if isinstance(loss, Mapping) else None,
-    )
-
-
-def _requirement(requirement: Mapping[str, Any]) -> Requirement:
-    reasons = tuple(reason_text(reason) for reason in requirement.get("reasons") or ())
-    return Requirement(clean(requirement["indicator"], 60), Finding(requirement["verdict"]), reasons)
-
-
-def _indicator(
-    name: str,
-    rules: Sequence[RuleView],
-    required: Sequence[Requirement],
-    artifacts: Sequence[Mapping[str, Any]],
-) -> IndicatorView:
-    own = tuple(rule for rule in rules if rule.indicator == name)
-    findings = {each.finding for each in _deciding(own, required) if each.indicator == name}
-    return IndicatorView(
-        name=name,
-        finding=next((finding for finding in Finding if finding in findings), Finding.UNJUDGED),
-        waived=any(rule.waived for rule in own),
-        rules=own,
-        artifacts=tuple(each for each in artifacts if each.get("indicator") == name and name in indicators()),
-    )
-
-
-def _deciding(rules: Sequence[RuleView], required: Sequence[Requirement]) -> list[RuleView | Requirement]:
-    return [*(rule for rule in rules if rule.blocking), *required]
-
-
-def _is_demonstration(subject: Any) -> bool:
-    return isinstance(subject, Mapping) and subject.get("demonstration") is True
-
-
-def _subject(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]]) -> Both:
-    for holder in (verdict, *artifacts):
-        subject = holder.get("subject")
-        if isinstance(subject, Mapping) and subject.get("name"):
-            return same(subject["name"], 120)
-    return text("no_subject")
-
-
-def _decided(
-    finding: Finding,
-    rules: Sequence[RuleView],
-    required: Sequence[Requirement],
-    problems: Sequence[Both],
-) -> Both:
-    counted = _deciding(rules, required)
-    waived = sum(rule.waived and rule.tier == "block" for rule in rules)
-    total = len(counted) + waived
-    if finding is Finding.PASS:
-        if waived:
-            return text("decided_PASS_waived", total=total, waived=waived)
-        return text("decided_PASS_1") if total == 1 else text("decided_PASS", total=total)
-    deciders = [each for each in counted if each.finding is finding]
-    if not deciders:
-        whole = text("decided_problems") if problems else text("none_judged")
-        return _sentences([whole, *problems[:1]])
-    whole = text(f"decided_{finding.value}", count=len(deciders), total=total)
-    if not deciders[0].reasons:
-        return whole
-    first = text("first", rule=short_name(deciders[0].indicator), reason=deciders[0].reasons[0])
-    return _sentences([whole, first])
-
-
-def _next(finding: Finding, rules: Sequence[RuleView], required: Sequence[Requirement]) -> Both:
-    deciders = [each for each in _deciding(rules, required) if each.finding is finding]
-    if finding is Finding.MISSING:
-        if len({each.indicator for each in deciders}) == 1:
-            return text("next_MISSING", indicator=deciders[0].indicator)
-        return text("next_MISSING_any")
-    undecided = [each for each in deciders if isinstance(each, RuleView)]
-    if finding is Finding.INCONCLUSIVE and len(undecided) == 1 and undecided[0].more_needed is not None:
-        name = f"{undecided[0].indicator}.{undecided[0].measure}"
-        return text("next_INCONCLUSIVE_n", rule=name, n=number(undecided[0].more_needed))
-    return text(f"next_{finding.value}")
-
-
-def _sentences(parts: Sequence[Both]) -> Both:
-    english = " ".join(part.en if part.en.endswith((".", "…")) else f"{part.en}." for part in parts)
-    chinese = "".join(part.zh if part.zh.endswith(("。", "…")) else f"{part.zh}。" for part in parts)
-    return Both(english, chinese)
