@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hexgate.report.terminal import render_table
+from hexgate.report.terminal import render_conclusion, render_table
 
 Json = dict[str, Any]
 
@@ -59,3 +59,16 @@ def test_markup_in_names_is_text_at_any_width(verdict: Json, artifacts: list[Jso
     text = shown(verdict, artifacts, width=width)
     assert "\x1b" not in text
     assert "[bold" in text
+
+
+def test_a_requirement_that_is_met_hides_no_verdict_of_a_rule(verdict: Json, artifacts: list[Json]) -> None:
+    verdict["rules"][5] |= {"tier": "track", "verdict": "INVALID"}
+    verdict["requirements"] = [{"indicator": "power_efficiency", "verdict": "PASS", "reasons": []}]
+    assert shown(verdict, artifacts).splitlines()[6].rstrip().endswith("Evidence invalid (tracks)")
+
+
+def test_the_conclusion_is_in_words(verdict: Json, artifacts: list[Json]) -> None:
+    said = render_conclusion(verdict, artifacts, lang="en").plain.splitlines()
+    assert said[0].startswith("Inconclusive: ")
+    assert len(said) >= 2
+    assert "证据不足以判定" in render_conclusion(verdict, artifacts, lang="zh").plain

@@ -23,7 +23,7 @@ from hexgate.gate.verdict import GateVerdict
 from hexgate.report.html import render_html
 from hexgate.report.junit import render_junit
 from hexgate.report.markdown import render_markdown
-from hexgate.report.terminal import render_table
+from hexgate.report.terminal import render_conclusion, render_table
 
 __all__ = ["Outputs", "command", "conclude"]
 
@@ -61,6 +61,7 @@ def conclude(
     _write(outputs.junit, render_junit(data))
     _write(outputs.report, render_html(data, artifacts, lang=lang))
     console().print(render_table(data, artifacts, lang=lang))
+    console().print(render_conclusion(data, artifacts, lang=lang), soft_wrap=True)
     return verdict
 
 

@@ -109,7 +109,9 @@ def _indicator(
     artifacts: Sequence[Mapping[str, Any]],
 ) -> IndicatorView:
     own = tuple(rule for rule in rules if rule.indicator == name)
-    findings = {each.finding for each in deciding(own, required) if each.indicator == name}
+    # That an artifact is there and sound is no answer where a rule that does not block asks for more.
+    asked = [each for each in required if each.finding is not Finding.PASS or not own]
+    findings = {each.finding for each in deciding(own, asked) if each.indicator == name}
     return IndicatorView(
         name=name,
         finding=next((finding for finding in Finding if finding in findings), Finding.UNJUDGED),

@@ -1,4 +1,4 @@
-"""The six indicators as a table for the terminal."""
+"""The verdict for the terminal: the six indicators as a table, and the conclusion in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hexgate.report.strings import text
 from hexgate.report.text import Lang
 from hexgate.report.view import Finding, IndicatorView, interval_name
 
-__all__ = ["render_table"]
+__all__ = ["render_conclusion", "render_table"]
 
 _COLOURS = {
     Finding.PASS: "green",
@@ -50,6 +50,23 @@ def render_table(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, An
     for indicator in view.indicators:
         table.add_row(*_row(indicator, lang))
     return table
+
+
+def render_conclusion(
+    verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], *, lang: Lang
+) -> Text:
+    """The verdict, what decided it, what else a reader must know, and what to do next: a line each.
+
+    Args:
+        verdict: the gate's verdict, ``hexgate/verdict/1.x``.
+        artifacts: the artifacts it was taken on, as read and checked.
+        lang: its language.
+    """
+    view = see(verdict, artifacts)
+    head = Text.assemble((_plain(view.finding.word[lang]).plain, _COLOURS[view.finding]), ": ")
+    lines = [head + _plain(view.decided[lang])]
+    lines += [_plain(line[lang]) for line in (*view.problems, *view.notes, view.then)]
+    return Text("\n").join(lines)
 
 
 def _row(indicator: IndicatorView, lang: Lang) -> list[Text]:
