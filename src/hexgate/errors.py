@@ -4,8 +4,7 @@ HexgateError                      the root: one message, one exit code, one next
 |-- InputError            exit 2  the caller can mend it: usage, policy, data, model file, wrong flags
 |   |-- PolicyError       exit 2  a policy file with mistakes (all of them, with their paths)
 |   |-- DataError         exit 2  a data file that cannot be read as what it should be
-|   |-- TargetUnusable    exit 2  the target cannot do what the indicator needs
-|   `-- MissingExtra      exit 2  a feature whose optional package is not installed
+|   `-- TargetUnusable    exit 2  the target cannot do what the indicator needs
 |-- EvidenceError         exit 4  an artifact or its evidence is missing, invalid or does not add up
 |-- TargetFailed          exit 5  the target or the platform failed while it was measured
 `-- Interrupted           exit 130  the run was stopped; what was measured is kept
@@ -22,7 +21,6 @@ __all__ = [
     "HexgateError",
     "InputError",
     "Interrupted",
-    "MissingExtra",
     "PolicyError",
     "TargetFailed",
     "TargetUnusable",
@@ -44,6 +42,8 @@ class ExitCode(IntEnum):
     """Evidence is missing or invalid."""
     TARGET = 5
     """The target or the platform failed."""
+    INTERNAL = 70
+    """A fault of hexgate itself; please report it."""
     INTERRUPTED = 130
     """Stopped by the user or the system; what was measured is kept."""
 
@@ -105,16 +105,6 @@ class DataError(InputError):
 
 class TargetUnusable(InputError):
     """The target cannot do what the indicator needs."""
-
-
-class MissingExtra(InputError):
-    """A feature whose optional package is not installed."""
-
-    def __init__(self, feature: str, *, extra: str, still_works: str) -> None:
-        super().__init__(
-            f"{feature} needs a package that is not installed",
-            hint=f"install it with: pip install 'hexgate[{extra}]'. Without it, {still_works}",
-        )
 
 
 class EvidenceError(HexgateError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import click
 
 from hexgate.cli.language import text
@@ -14,12 +12,6 @@ from hexgate.meters.inventory import inventory
 from hexgate.targets.registry import OpenOptions, open_target
 
 __all__ = ["command"]
-
-_EXTRAS = {
-    "torch": ("torch", "gradients of .pt models", ".pt 模型的梯度"),
-    "transformers": ("llm", "Hugging Face directories and detectors", "Hugging Face 目录与检测器"),
-}
-
 
 @click.command(
     "doctor",
@@ -37,9 +29,14 @@ def command() -> int:
     click.echo()
     _models()
     _meters()
-    for module, (extra, english, chinese) in _EXTRAS.items():
-        if find_spec(module) is None:
-            _line(text("missing", "缺少"), text(english, chinese), f"pip install 'hexgate[{extra}]'")
+    _line(
+        text("not yet", "尚不支持"),
+        text(".pt files, Hugging Face directories, .gguf files", ".pt 文件、Hugging Face 目录、.gguf 文件"),
+        text(
+            "export to ONNX, or serve the model behind an OpenAI-compatible endpoint",
+            "请导出为 ONNX，或以兼容 OpenAI 的接口提供服务",
+        ),
+    )
     return ExitCode.OK
 
 

@@ -48,6 +48,8 @@ def next_step(finding: Finding, rules: Sequence[RuleView], required: Sequence[Re
             return text("next_MISSING", indicator=deciders[0].indicator)
         return text("next_MISSING_any")
     undecided = [each for each in deciders if isinstance(each, RuleView)]
+    if finding is Finding.INCONCLUSIVE and undecided and all(rule.uncertified for rule in undecided):
+        return text("next_UNCERTIFIED")
     if finding is Finding.INCONCLUSIVE and len(undecided) == 1 and undecided[0].more_needed is not None:
         name = f"{undecided[0].indicator}.{undecided[0].measure}"
         return text("next_INCONCLUSIVE_n", rule=name, n=number(undecided[0].more_needed))

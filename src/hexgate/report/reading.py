@@ -86,6 +86,7 @@ def _rule(rule: Mapping[str, Any]) -> RuleView:
         finding=Finding(rule["verdict"]),
         waived=bool(rule.get("waived")),
         reasons=tuple(reason_text(reason) for reason in rule.get("reasons") or ()),
+        uncertified=any(_code(reason) == ReasonCode.UNCERTIFIED.value for reason in rule.get("reasons") or ()),
         why=clean(why) if why else None,
         value=number_of(rule.get("value")),
         interval=interval if isinstance(interval, Mapping) else None,
@@ -95,6 +96,10 @@ def _rule(rule: Mapping[str, Any]) -> RuleView:
         baseline=number_of(rule.get("baseline_value")),
         loss=loss if isinstance(loss, Mapping) else None,
     )
+
+
+def _code(reason: Any) -> Any:
+    return reason.get("code") if isinstance(reason, Mapping) else None
 
 
 def _requirement(requirement: Mapping[str, Any]) -> Requirement:

@@ -87,6 +87,8 @@ class RuleView:
     """Whether somebody answers for it, so that it does not count."""
     reasons: tuple[Both, ...]
     """Why the verdict is what it is."""
+    uncertified: bool
+    """Whether what is lacking is not more samples, but evidence that may certify."""
     why: str | None
     """Why the rule stands, where the policy says."""
     value: float | None
