@@ -5,7 +5,9 @@ import sys
 try:
     from hexgate.cli import door
 except ModuleNotFoundError as error:
-    sys.stderr.write(f"{error.name} is not installed for this Python: run `make demo`, then use .venv/bin/python\n")
+    sys.stderr.write(
+        f"{error.name} is not installed for this Python: run `make demo`, then use .venv/bin/python\n"
+    )
     sys.exit(2)
 
 if __name__ == "__main__":

@@ -128,3 +128,10 @@ def test_evidence_documents_are_not_taken_for_artifacts(tmp_path: Path) -> None:
     path = written(tmp_path)
     (tmp_path / "accuracy_f1.probes.evidence.json").write_text("{}", encoding="utf-8")
     assert artifact_files(tmp_path) == [path]
+
+
+def test_the_folder_above_the_artifacts_is_told_apart_from_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "verdict.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(EvidenceError, match="did you mean"):
+        artifact_files(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def test_any_change_of_the_values(
     before = json.dumps(data)
     for place, action, value in edits:
         places = paths_of(data)
-        change(data, places[place % len(places)], action, value)
+        # A copy: a later edit may go into what this one put in, and the value is used again.
+        change(data, places[place % len(places)], action, deepcopy(value))
     if with_new_id and "artifact_id" in data:
         data["artifact_id"] = artifact_id_of(data)
     path = tmp_path / "mutated.json"

@@ -299,7 +299,9 @@ def test_rows_that_do_not_pair_are_not_forced_to(tmp_path: Path) -> None:
     for new, why in ((relabelled, "other labels"), (fewer, "the same items")):
         told = {reason.code: reason for reason in paired(rule(max_loss=0.5), new, old).reasons}
         assert why in str(told[Code.UNPAIRED].params["why"])
-    unlike = [reason for reason in paired(rule(max_loss=0.5), other, old).reasons if reason.code is Code.UNLIKE]
+    unlike = [
+        reason for reason in paired(rule(max_loss=0.5), other, old).reasons if reason.code is Code.UNLIKE
+    ]
     assert [reason.params["what"] for reason in unlike] == ["method.labels"]
     plain = put_all(tmp_path / "plain")
     told = {reason.code: reason for reason in paired(rule(max_loss=0.9), plain, plain).reasons}

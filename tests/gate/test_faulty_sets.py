@@ -381,6 +381,23 @@ def test_a_required_indicator_without_a_rule_has_to_be_there_and_sound(tmp_path:
     assert schema_mistakes("verdict", said.to_json()) == []
 
 
+def test_a_required_indicator_that_measured_nothing_is_no_evidence(tmp_path: Path) -> None:
+    folder = put_all(tmp_path)
+    unmeasured = {
+        "energy_per_request_j": None,
+        "measurement": "not_measured",
+        "intervals": {},
+        "missing": artifact("power_efficiency")["missing"]
+        | {"energy_per_request_j": "no power meter can be read"},
+    }
+    put(folder, "power_efficiency", **unmeasured)
+
+    said = judge(policy(RULES[0], required=["power_efficiency"]), loaded(folder), now=NOW)
+
+    assert said.verdict is Verdict.INVALID
+    assert [reason.code for reason in said.requirements[0].reasons] == [Code.VALUE_MISSING]
+
+
 def test_warnings_and_tracked_rules_never_decide(tmp_path: Path) -> None:
     rules = [
         RULES[0],

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexgate.contract.schema import indicators
 from hexgate.errors import PolicyError
 from hexgate.gate.policy import Comparator, Mode, Tier, Trust, read_policy
 
@@ -105,8 +104,17 @@ def test_required_is_what_blocks_where_the_file_does_not_say() -> None:
     )
 
 
-def test_the_release_policy_requires_all_six() -> None:
-    assert set(read_policy(Path("ci/policy.yaml")).required) == set(indicators())
+def test_the_release_policy_blocks_on_the_five_limits_of_the_source() -> None:
+    rules = {
+        rule.id: rule.limit for rule in read_policy(Path("ci/policy.yaml")).rules if rule.tier is Tier.BLOCK
+    }
+    assert rules == {
+        "accuracy_f1.f1": 0.75,
+        "latency_p99.p99_ms": 300,
+        "toxicity.toxic_ratio": 0.005,
+        "robustness_adv.f1_drop": 0.1,
+        "throughput_rps.rps": 50,
+    }
 
 
 def test_all_mistakes_of_a_file_are_told_at_once_with_their_paths(tmp_path: Path) -> None:

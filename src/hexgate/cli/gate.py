@@ -76,6 +76,16 @@ class _Case:
     @classmethod
     def read(cls, folders: Sequence[Path], policy_file: Path, baseline: Path | None) -> _Case:
         policy = read_policy(policy_file)
+        if baseline is not None and not baseline.is_dir():
+            raise InputError("there is no such folder", where=f"--baseline {baseline}")
+        if baseline is not None and not any(rule.comparator.needs_baseline for rule in policy.rules):
+            click.echo(
+                text(
+                    "note: no rule compares with the baseline, so it is not used",
+                    "注意：没有规则与基线比较，基线未被使用",
+                ),
+                err=True,
+            )
         rows = samples_needed(policy) if baseline is not None else ()
         against = load_evidence([baseline], samples_of=rows) if baseline is not None else None
         return cls(policy, load_evidence(folders, samples_of=rows), against)

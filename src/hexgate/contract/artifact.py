@@ -50,7 +50,7 @@ def artifact_files(folder: Path) -> list[Path]:
     """The files in a folder that may be artifacts: ``*.json``, less evidence documents, in order of name.
 
     Raises:
-        EvidenceError: if the folder cannot be listed.
+        EvidenceError: if the folder cannot be listed, or the artifacts lie in a folder of that name below it.
     """
     try:
         names = sorted(path for path in folder.iterdir() if path.name.endswith(".json") and path.is_file())
@@ -60,7 +60,13 @@ def artifact_files(folder: Path) -> list[Path]:
             where=str(folder),
             hint="give the folder that a run wrote its artifacts into",
         ) from None
-    return [path for path in names if not path.name.endswith(".evidence.json")]
+    found = [path for path in names if not path.name.endswith(".evidence.json")]
+    below = folder / "artifacts"
+    if below.is_dir() and all(path.name == "verdict.json" for path in found):
+        raise EvidenceError(
+            "there is no artifact in this folder", where=str(folder), hint=f"did you mean {below}?"
+        )
+    return found
 
 
 def read_artifact(path: Path) -> Artifact:

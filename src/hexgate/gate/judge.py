@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from hexgate.contract.schema import load_schema
 from hexgate.gate.baseline import judge_loss
 from hexgate.gate.case import Case
 from hexgate.gate.compare import certified, enough, judge_limit, not_comparable
-from hexgate.gate.evidence import EvidenceSet
+from hexgate.gate.evidence import EvidenceSet, Exhibit
 from hexgate.gate.policy import Mode, Policy, Rule, Tier
 from hexgate.gate.reason_codes import ReasonCode
 from hexgate.gate.reasons import Reason
@@ -102,7 +103,7 @@ def _requirements(case: Case) -> tuple[Requirement, ...]:
         exhibit, why_not = the_one(case.evidence, indicator)
         faults = (*why_not, *case.disputes)
         if exhibit is not None:
-            faults += unsound(exhibit, case.policy, now=case.now)
+            faults += (*unsound(exhibit, case.policy, now=case.now), *_unanswered(exhibit))
         if faults:
             found.append(Requirement(indicator, Verdict.INVALID, faults))
         elif exhibit is None:
@@ -112,6 +113,15 @@ def _requirements(case: Case) -> tuple[Requirement, ...]:
             sound = Reason(ReasonCode.REQUIREMENT_MET, {"indicator": indicator})
             found.append(Requirement(indicator, Verdict.PASS, (sound,)))
     return tuple(found)
+
+
+def _unanswered(exhibit: Exhibit) -> tuple[Reason, ...]:
+    # An artifact whose headline measure is null is there, and says that nothing was measured.
+    headline = str(load_schema(exhibit.indicator)["x-headline"])
+    if exhibit.data[headline] is not None:
+        return ()
+    why = str(exhibit.data["missing"][headline])
+    return (Reason(ReasonCode.VALUE_MISSING, {"measure": f"{exhibit.indicator}.{headline}", "why": why}),)
 
 
 def _problems(evidence: EvidenceSet) -> list[Reason]:
