@@ -9,12 +9,12 @@ import click
 
 from hexgate.cli.gate import Outputs, conclude
 from hexgate.cli.language import text
-from hexgate.cli.run import Request, measure_all
+from hexgate.cli.run import Request, measure_all, open_and_say
 from hexgate.errors import ExitCode
 from hexgate.indicators import INDICATORS
 from hexgate.indicators.runner import start_run
 from hexgate.resources import shipped
-from hexgate.targets.registry import OpenOptions, open_target
+from hexgate.targets.registry import OpenOptions
 
 __all__ = ["command"]
 
@@ -45,16 +45,12 @@ _OPTIONS = {
 def command(out: Path) -> int:
     """Run the demonstration, and return the gate's exit code."""
     artifacts = out / "artifacts"
-    target = open_target("demo:", options=OpenOptions())
     request = Request(data="demo:", limit=None, seed=0, confidence=0.95, given=dict(_OPTIONS))
+    outs = {name: artifacts / f"{name}.json" for name in INDICATORS}
+    run = start_run(sys.argv)
+    target = open_and_say("demo:", OpenOptions(), request, outs, run)
     try:
-        code = measure_all(
-            INDICATORS,
-            target,
-            request,
-            {name: artifacts / f"{name}.json" for name in INDICATORS},
-            start_run(sys.argv),
-        )
+        code = measure_all(INDICATORS, target, request, outs, run)
     finally:
         target.close()
     if code == ExitCode.INTERRUPTED:

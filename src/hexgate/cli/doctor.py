@@ -13,6 +13,7 @@ from hexgate.targets.registry import OpenOptions, open_target
 
 __all__ = ["command"]
 
+
 @click.command(
     "doctor",
     help=text(

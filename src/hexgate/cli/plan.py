@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hexgate.cli.language import language, text
+from hexgate.cli.number import Finite
 from hexgate.errors import ExitCode
 from hexgate.gate.plan import plan
 from hexgate.gate.policy import read_policy
@@ -31,7 +32,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--rate-rps",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     default=None,
     help=text("Items or requests per second, to say how long it takes.", "每秒样本或请求数，用于估算时长。"),
 )

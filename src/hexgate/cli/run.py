@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -13,15 +14,16 @@ import click
 
 from hexgate.cli.console import Display, console, show_error
 from hexgate.cli.language import language, text
+from hexgate.cli.number import Finite, number
 from hexgate.errors import ExitCode, HexgateError, InputError, Interrupted
 from hexgate.indicators import INDICATORS, indicator
 from hexgate.indicators.base import Job
-from hexgate.indicators.runner import Measured, Run, measure, start_run
+from hexgate.indicators.runner import Measured, Run, measure, start_run, unmeasured
 from hexgate.report.measured import measured_table
 from hexgate.targets.base import Target
 from hexgate.targets.registry import OpenOptions, open_target
 
-__all__ = ["command", "measure_all"]
+__all__ = ["Request", "command", "measure_all", "open_and_say"]
 
 # When several measurements end differently, the exit code is the one that a person must act on first.
 _GRAVEST = (
@@ -49,6 +51,30 @@ class Request:
     """Options of indicators that were given, by the names of their flags."""
     quiet: bool = False
     """Whether to show no progress."""
+
+
+def open_and_say(uri: str, opening: OpenOptions, request: Request, outs: dict[str, Path], run: Run) -> Target:
+    """Open the target, with every place of an artifact saying that it is not measured, or why it cannot be.
+
+    An artifact of an earlier run that lies there is not the result of this one, however this one ends. From here
+    on SIGTERM does what Ctrl-C does.
+
+    Raises:
+        InputError: if there is no such target, or an artifact cannot be written.
+        TargetUnusable, TargetFailed: as `open_target` does.
+    """
+
+    def say(reason: HexgateError) -> None:
+        for name, out in outs.items():
+            unmeasured(name, uri, reason, out, run, seed=request.seed, confidence=request.confidence)
+
+    signal.signal(signal.SIGTERM, _stop_like_interrupt)
+    say(HexgateError("the measurement did not begin"))
+    try:
+        return open_target(uri, options=opening)
+    except HexgateError as error:
+        say(error)
+        raise
 
 
 def measure_all(
@@ -121,7 +147,7 @@ def _range(value: str | None) -> tuple[float, float] | None:
         least, greatest = (float(part) for part in value.split(","))
     except ValueError:
         least = greatest = 0.0
-    if not least < greatest:
+    if not (least < greatest and math.isfinite(least) and math.isfinite(greatest)):
         raise InputError(
             "not a range", where="--input-range", got=value, expected="LEAST,GREATEST such as 0,1"
         )
@@ -148,7 +174,7 @@ def _indicator_flags() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             function = click.option(
                 f"--{parameter.replace('_', '-')}",
                 parameter,
-                type=_type(meta["choices"], str(one.type)),
+                type=_type(one),
                 default=None,
                 help=f"{text(meta['help'], meta['zh'])} [{', '.join(users)}]{default}",
             )(function)
@@ -157,10 +183,13 @@ def _indicator_flags() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def _type(choices: tuple[str, ...] | None, annotation: str) -> click.ParamType[Any]:
-    if choices is not None:
-        return click.Choice(choices)
-    return click.FLOAT if "float" in annotation else click.INT if "int" in annotation else click.STRING
+def _type(one: Field[Any]) -> click.ParamType[Any]:
+    meta, annotation = one.metadata, str(one.type)
+    if meta["choices"] is not None:
+        return click.Choice(meta["choices"])
+    if "float" in annotation or "int" in annotation:
+        return number(whole="int" in annotation, least=meta["least"], above=meta["above"])
+    return click.STRING
 
 
 @click.command("run", help=text("Measure one indicator, or all six.", "测量一项或全部六项指标。"))
@@ -213,7 +242,7 @@ def _type(choices: tuple[str, ...] | None, annotation: str) -> click.ParamType[A
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    type=Finite(0.5, 1, min_open=True, max_open=True),
     default=0.95,
     show_default=True,
     help=text("Level of every interval.", "区间的置信水平。"),
@@ -228,7 +257,7 @@ def _type(choices: tuple[str, ...] | None, annotation: str) -> click.ParamType[A
 )
 @click.option(
     "--timeout-s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     default=300.0,
     show_default=True,
     help=text("Longest wait for one reply, seconds.", "单个回复最长等待秒数。"),
@@ -294,27 +323,25 @@ def command(
         )
     given = {key: value for key, value in indicator_options.items() if value is not None}
     _refuse_foreign(given, names)
-    signal.signal(signal.SIGTERM, _stop_like_interrupt)
-    run = start_run(sys.argv, host_class=host_class)
-    target = open_target(
-        model,
-        options=OpenOptions(
-            model_name=model_name,
-            api_key_env=api_key_env,
-            timeout_s=timeout_s,
-            dialect=dialect,
-            card=card,
-            labels=tuple(part.strip() for part in labels.split(",")) if labels else None,
-            input_range=_range(input_range),
-        ),
+    opening = OpenOptions(
+        model_name=model_name,
+        api_key_env=api_key_env,
+        timeout_s=timeout_s,
+        dialect=dialect,
+        card=card,
+        labels=tuple(part.strip() for part in labels.split(",")) if labels else None,
+        input_range=_range(input_range),
     )
     request = Request(data, limit, seed, confidence, given, quiet=quiet or output_json)
+    run = start_run(sys.argv, host_class=host_class)
+    target = open_and_say(model, opening, request, outs, run)
     try:
         code = measure_all(names, target, request, outs, run)
     finally:
         target.close()
     if output_json and outs[names[0]].is_file():
-        click.echo(outs[names[0]].read_text("utf-8"), nl=False)
+        # Bytes: an artifact is UTF-8, whatever the encoding of this terminal.
+        click.echo(outs[names[0]].read_bytes(), nl=False)
     return code
 
 

@@ -5,10 +5,22 @@ from __future__ import annotations
 import click
 
 from hexgate.cli.language import text
+from hexgate.cli.number import Finite
 from hexgate.errors import ExitCode, InputError
 from hexgate.reference.endpoint import serve_forever
 
 __all__ = ["command"]
+
+
+def _announce(url: str) -> None:
+    click.echo(url)
+    click.echo(
+        text(
+            "Demonstration models only. GET / lists the APIs; Ctrl-C ends.",
+            "仅为演示模型。GET / 列出接口；Ctrl-C 结束。",
+        ),
+        err=True,
+    )
 
 
 @click.command(
@@ -32,7 +44,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--token-delay-ms",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=0.0,
     show_default=True,
     help=text("Wait before each token, milliseconds.", "每个 token 之前的等待毫秒数。"),
@@ -40,7 +52,7 @@ __all__ = ["command"]
 def command(host: str, port: int, token_delay_ms: float) -> int:
     """Serve until stopped."""
     try:
-        serve_forever(host, port, token_delay_ms=token_delay_ms)
+        serve_forever(host, port, token_delay_ms=token_delay_ms, ready=_announce)
     except OSError as error:
         raise InputError(
             f"the server cannot listen ({error.strerror or error})",

@@ -52,9 +52,11 @@ class Options:
         "分母为零的类别如何计分。",
         choices=tuple(one.value for one in ZeroDivision),
     )
-    resamples: int = option(2000, "Resamples of the bootstrap.", "自助法重采样次数。", flag="--f1-resamples")
+    resamples: int = option(
+        2000, "Resamples of the bootstrap.", "自助法重采样次数。", flag="--f1-resamples", least=100
+    )
     label_tokens: int = option(
-        32, "Most tokens of a reply from which a label is read.", "读取标签的回复的最大 token 数。"
+        32, "Most tokens of a reply from which a label is read.", "读取标签的回复的最大 token 数。", least=1
     )
 
 

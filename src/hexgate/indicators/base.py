@@ -24,6 +24,8 @@ def option(
     *,
     choices: tuple[str, ...] | None = None,
     flag: str | None = None,
+    least: float | None = None,
+    above: float | None = None,
 ) -> Any:
     """A field of an indicator's options, which is also its command-line flag.
 
@@ -33,8 +35,11 @@ def option(
         zh: the same line in Chinese.
         choices: the closed set of values, if there is one.
         flag: the flag, where it is not the field's name with hyphens.
+        least: the least value of a number, where there is one.
+        above: what a number has to be greater than, where that is not allowed itself.
     """
-    return field(default=default, metadata={"help": help_text, "zh": zh, "choices": choices, "flag": flag})
+    metadata = {"help": help_text, "zh": zh, "choices": choices, "flag": flag, "least": least, "above": above}
+    return field(default=default, metadata=metadata)
 
 
 class Progress(Protocol):

@@ -39,12 +39,21 @@ def prompts_of(job: Job) -> PromptSet:
         source = _source(job)
     try:
         return read_prompts(source, limit=job.limit)
-    except DataError:
-        if own is None or source == own:
-            raise
-        # A system of several models is measured with one --data: labelled items for its classifier.
+    except DataError as fault:
+        # A system of several models is measured with one --data: labelled items for its classifier. Data that
+        # are neither prompts nor such items are a mistake, and no reason to measure with others.
+        if own is None or source == own or not _are_items(source):
+            raise fault from None
         job.progress.note(f"{source} holds no prompts; using those of the model card: {Path(own).name}")
         return read_prompts(own, limit=job.limit)
+
+
+def _are_items(source: str) -> bool:
+    try:
+        read_items(source)
+    except DataError:
+        return False
+    return True
 
 
 def _source(job: Job) -> str:
@@ -84,26 +93,35 @@ def feature_batch(data: ClassificationSet, predictor: Predictor) -> NDArray[np.f
             where=str(data.path),
             expected="numbers under input, features, x or image",
         )
-    size = int(np.prod(predictor.input_shape))
+    # An endpoint need not state its shape: then the data have it.
+    shape = predictor.input_shape or data.items[0].shape
+    size = int(np.prod(shape))
     wrong = next((item for item in data.items if len(item.features or ()) != size), None)
     if wrong is not None:
         raise DataError(
             f"item {wrong.id!r} does not fit the model",
             where=str(data.path),
             got=f"{len(wrong.features or ())} values",
-            expected=f"{size} (shape {list(predictor.input_shape)})",
+            expected=f"{size} (shape {list(shape)})",
         )
     rows = np.array([item.features for item in data.items], dtype=np.float32)
-    return rows.reshape(len(data.items), *predictor.input_shape)
+    return rows.reshape(len(data.items), *shape)
 
 
 def class_labels(target: Target, data: ClassificationSet) -> tuple[str, ...]:
-    """The explicit set of labels, in the order of the scores: the model's, else those of the data.
+    """The explicit set of labels, in the order of the scores.
+
+    Those of the card or the model. A predictor that names none has the numbers of its scores, or what its first
+    reply names; a generator those of the data.
 
     Raises:
         DataError: if the data has a label that is not in the model's set.
+        TargetFailed: if a predictor that names none does not answer.
     """
     stated = target.card.labels or (target.predictor.labels if target.predictor else None)
+    if stated is None and target.predictor is not None and data.items[0].features is not None:
+        scores = target.predictor.scores(feature_batch(data, target.predictor)[:1])
+        stated = target.predictor.labels or tuple(map(str, range(scores.shape[1])))
     if stated is None:
         return data.labels_seen
     foreign = [label for label in data.labels_seen if label not in stated]

@@ -30,24 +30,27 @@ _IN_PROCESS_CAP = 32
 class Options:
     """What may be chosen."""
 
-    requests: int = option(1000, "Timed requests.", "计时请求数。")
-    warmup: int = option(50, "Requests before the timed ones, in no figure.", "预热请求数，不计入任何指标。")
+    requests: int = option(1000, "Timed requests.", "计时请求数。", least=1)
+    warmup: int = option(
+        50, "Requests before the timed ones, in no figure.", "预热请求数，不计入任何指标。", least=0
+    )
     concurrency: int = option(
-        1, "Requests kept in flight.", "保持并发的请求数。", flag="--latency-concurrency"
+        1, "Requests kept in flight.", "保持并发的请求数。", flag="--latency-concurrency", least=1
     )
     rate_rps: float | None = option(
         None,
         "Send at this rate (Poisson) instead of one after the other; latency then counts from the due time.",
         "按此速率（泊松到达）发送；延迟从计划时刻起算。",
         flag="--latency-rate-rps",
+        above=0,
     )
     limit_ms: float = option(
-        300.0, "Count the requests that take longer, milliseconds.", "统计超过该毫秒数的请求。"
+        300.0, "Count the requests that take longer, milliseconds.", "统计超过该毫秒数的请求。", above=0
     )
     mode: str | None = option(
         None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES
     )
-    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。")
+    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
 
 
 class LatencyP99:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.contract.evidence import EvidenceReader, EvidenceWriter, RowWriter
 from hexgate.errors import InputError
 from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.latency_p99 import load_counts
@@ -48,22 +48,30 @@ class Options:
     """What may be chosen."""
 
     duration_s: float = option(
-        10.0, "Length of the workload, seconds.", "负载时长，秒。", flag="--power-duration-s"
+        10.0, "Length of the workload, seconds.", "负载时长，秒。", flag="--power-duration-s", above=0
     )
-    concurrency: int = option(1, "Requests kept in flight.", "保持并发的请求数。", flag="--power-concurrency")
+    concurrency: int = option(
+        1, "Requests kept in flight.", "保持并发的请求数。", flag="--power-concurrency", least=1
+    )
     idle_s: float = option(
-        3.0, "Idle measured before and after, model loaded, seconds.", "前后各测空载（模型已加载）的秒数。"
+        3.0,
+        "Idle measured before and after, model loaded, seconds.",
+        "前后各测空载（模型已加载）的秒数。",
+        least=0,
     )
     watts_per_core: float | None = option(
         None,
         "Declared watts of one busy core: gives an estimate, labelled as one, where no meter can be read.",
         "声明单个忙核的瓦数：无法测量时给出标明为估计的数值。",
+        above=0,
     )
-    cells: int = option(10, "Equal parts of the workload for the interval.", "用于区间估计的等分段数。")
+    cells: int = option(
+        10, "Equal parts of the workload for the interval.", "用于区间估计的等分段数。", least=3
+    )
     mode: str | None = option(
         None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES
     )
-    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。")
+    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
 
 
 class PowerEfficiency:
@@ -96,19 +104,17 @@ class PowerEfficiency:
                 "most_idle_drift": _MOST_DRIFT,
             },
         )
-        marks = evidence.rows("windows")
-        job.progress.start(f"idle for {chosen.idle_s:g} s", None)
-        marks.write(_idle("idle_before", chosen.idle_s))
         plan = closed_loop(
             concurrency=chosen.concurrency, items=load.items, duration_s=chosen.duration_s, seed=job.seed
         )
+        marks = evidence.rows("windows")
+        _idle("idle_before", chosen.idle_s, job, marks)
         info = carry_out(job, plan, load, evidence, f"work for {chosen.duration_s:g} s")
         marks.write(
             {"name": "work", "start_ns": info.started_ns, "end_ns": info.started_ns + info.ended_ns}
             | {"cpu_s": info.cpu_s}
         )
-        job.progress.start(f"idle for {chosen.idle_s:g} s", None)
-        marks.write(_idle("idle_after", chosen.idle_s))
+        _idle("idle_after", chosen.idle_s, job, marks)
 
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
         """Energy of the work, from a meter where one was read, else from declared watts, else null."""
@@ -126,7 +132,9 @@ class PowerEfficiency:
             "cpu_seconds": None if work is None else work["cpu_s"],
             "domains": [],
         }
-        missing = {"output_tokens": "no reply has tokens that can be counted"}
+        missing = dict.fromkeys(
+            ("output_tokens", "energy_per_token_j"), "no reply has tokens that can be counted"
+        ) | {"requests_per_joule": "the energy is 0"}
         intervals: dict[str, Interval] = {}
         cannot: dict[str, str] = {}
         reading = _Reading.of(method, evidence, windows)
@@ -216,7 +224,7 @@ class _Reading:
         idle = (
             reading.between(_window(windows[name]))
             for name in ("idle_before", "idle_after")
-            if name in windows and windows[name]["end_ns"] > windows[name]["start_ns"]
+            if name in windows
         )
         return replace(reading, idle_w=tuple(one.mean_power_w for one in idle if isinstance(one, Energy)))
 
@@ -340,10 +348,13 @@ def _window(row: Mapping[str, Any]) -> Window:
     return Window(row["start_ns"], row["end_ns"])
 
 
-def _idle(name: str, seconds: float) -> dict[str, Any]:
+def _idle(name: str, seconds: float, job: Job, marks: RowWriter) -> None:
+    if seconds == 0:
+        return
+    job.progress.start(f"idle for {seconds:g} s", None)
     start_ns = time.monotonic_ns()
     time.sleep(seconds)
-    return {"name": name, "start_ns": start_ns, "end_ns": time.monotonic_ns(), "cpu_s": None}
+    marks.write({"name": name, "start_ns": start_ns, "end_ns": time.monotonic_ns(), "cpu_s": None})
 
 
 def _elsewhere(job: Job) -> bool:

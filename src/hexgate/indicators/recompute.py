@@ -8,6 +8,7 @@ from typing import Any
 
 from hexgate.contract.artifact import Artifact
 from hexgate.contract.schema import load_schema
+from hexgate.errors import EvidenceError
 from hexgate.indicators import indicator
 from hexgate.indicators.runner import resources_block
 
@@ -32,7 +33,15 @@ def recompute(artifact: Artifact) -> Recomputed:
     """
     data = artifact.data
     evidence = artifact.evidence()
-    figures = indicator(artifact.indicator).figures(data["method"], evidence)
+    try:
+        figures = indicator(artifact.indicator).figures(data["method"], evidence)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # Rows that no run of ours wrote, under a digest that fits them: there is nothing to compare.
+        raise EvidenceError(
+            f"the evidence is not what {artifact.indicator} writes ({type(error).__name__}: {error})",
+            where=str(artifact.path),
+            hint="measure again; evidence is never edited",
+        ) from error
     again: dict[str, Any] = {key: figures.values[key] for key in load_schema(artifact.indicator)["x-own"]}
     again["counts"] = vars(figures.counts)
     again["intervals"] = {key: interval.to_json() for key, interval in figures.intervals.items()}
@@ -45,7 +54,11 @@ def recompute(artifact: Artifact) -> Recomputed:
         for path, stated, computed in pairs
         if type(stated) is not type(computed) or stated != computed
     )
-    return Recomputed(len(pairs), differences)
+    unsaid = [reason for reason in figures.invalid_reasons if reason not in data["invalid_reasons"]]
+    return Recomputed(
+        len(pairs) + len(figures.invalid_reasons),
+        (*differences, *(f"$.invalid_reasons: its evidence also gives {reason!r}" for reason in unsaid)),
+    )
 
 
 def _leaves(path: str, stated: Any, computed: Any) -> list[tuple[str, Any, Any]]:

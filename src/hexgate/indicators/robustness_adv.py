@@ -49,9 +49,10 @@ class Options:
         0.03,
         "Greatest change of one input value, in units of the input.",
         "每个输入值的最大扰动（输入单位）。",
+        least=0,
     )
-    steps: int = option(20, "Iterations of pgd.", "pgd 迭代次数。")
-    queries: int = option(500, "Most queries per item of square.", "square 每条最多查询次数。")
+    steps: int = option(20, "Iterations of pgd.", "pgd 迭代次数。", least=1)
+    queries: int = option(500, "Most queries per item of square.", "square 每条最多查询次数。", least=1)
     loss: str = option(
         "cross_entropy",
         "Loss of the attack where the target gives its own gradients.",
@@ -59,7 +60,7 @@ class Options:
         choices=tuple(loss.value for loss in Loss),
     )
     resamples: int = option(
-        2000, "Resamples of the bootstrap.", "自助法重采样次数。", flag="--robustness-resamples"
+        2000, "Resamples of the bootstrap.", "自助法重采样次数。", flag="--robustness-resamples", least=100
     )
 
 

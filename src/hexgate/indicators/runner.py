@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hexgate.contract.artifact import Artifact, write_artifact
 from hexgate.contract.evidence import EvidenceFile, EvidenceReader, EvidenceWriter
-from hexgate.contract.provenance import environment, new_run_id, provenance, utc_now
+from hexgate.contract.provenance import environment, new_run_id, provenance, redacted, utc_now
 from hexgate.contract.schema import blank_values, load_schema, measures
 from hexgate.errors import EvidenceError, HexgateError, InputError, Interrupted, TargetFailed
 from hexgate.indicators import indicator
 from hexgate.indicators.base import Counts, Figures, Job
 from hexgate.meters.recorder import Recorder
 from hexgate.meters.summary import summarise_resources
+from hexgate.targets.base import Subject, Target
+from hexgate.targets.card import Card
 
-__all__ = ["Measured", "Run", "measure", "resources_block", "start_run"]
+__all__ = ["Measured", "Run", "measure", "resources_block", "start_run", "unmeasured"]
 
-_DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
+_DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 _NO_DATASET = {"name": None, "sha256": None, "items": None, "used": None, "limit": None, "split": None}
 
 
@@ -31,8 +36,8 @@ class Run:
 
     run_id: str
     """The call's identifier."""
-    command: Sequence[str]
-    """The command line, as it was given."""
+    provenance: Mapping[str, Any]
+    """The artifact's block of that name, but for the plan."""
     environment: Mapping[str, Any]
     """The artifact's block of that name."""
 
@@ -49,7 +54,7 @@ class Measured:
 
 def start_run(command: Sequence[str], *, host_class: str | None = None) -> Run:
     """Begin a call: look at the machine once, for all its measurements."""
-    return Run(new_run_id(), command, environment(host_class))
+    return Run(new_run_id(), provenance(command), environment(host_class))
 
 
 def measure(name: str, job: Job, out: Path, run: Run) -> Measured:
@@ -63,26 +68,47 @@ def measure(name: str, job: Job, out: Path, run: Run) -> Measured:
         TargetFailed: if the disk fails while the artifact is written; the evidence stays.
     """
     sheet = _Sheet(name, job, out, run)
-    evidence = EvidenceWriter(out.parent, out.name.removesuffix(".json"))
+    evidence = _begin(sheet, "the measurement did not run to its end")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        sheet.write(_nothing(name, "the measurement did not run to its end"), "failed", evidence, {})
-    except OSError as error:
-        raise InputError(
-            f"the artifact cannot be written ({error.strerror})", where=str(out), hint="give another --out"
-        ) from None
-    try:
-        stopped = _collect(name, job, evidence)
-        if isinstance(stopped, InputError):
-            sheet.write(_nothing(name, str(stopped)), "failed", evidence, {})
-            raise stopped
-        return _conclude(sheet, evidence, stopped)
+        with ExitStack() as keeping:
+            stopped = _collect(name, job, evidence, keeping)
+            if isinstance(stopped, InputError):
+                sheet.write(_nothing(name, str(stopped)), "failed", evidence, evidence.finish())
+                raise stopped
+            return _conclude(sheet, evidence, stopped)
     except OSError as error:
         raise TargetFailed(
             f"the artifact cannot be written ({error.strerror}); what was measured is kept as it stands there",
             where=str(out.parent),
             hint="make room and measure again",
         ) from None
+
+
+def unmeasured(
+    name: str, uri: str, reason: HexgateError, out: Path, run: Run, *, seed: int, confidence: float
+) -> None:
+    """Leave an artifact that says why nothing could be measured, so that no older one at `out` looks new.
+
+    Raises:
+        InputError: if `out` cannot be written.
+    """
+    shown = redacted([uri])[0]
+    target = Target(shown, Subject(name=shown, kind="unopened", uri=shown, sha256=None), Card())
+    job = Job(target, data=None, options=None, seed=seed, confidence=confidence)
+    _begin(_Sheet(name, job, out, run), str(reason))
+
+
+def _begin(sheet: _Sheet, reason: str) -> EvidenceWriter:
+    out = sheet.out
+    evidence = EvidenceWriter(out.parent, out.name.removesuffix(".json"))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        sheet.write(_nothing(sheet.name, reason), "failed", evidence, {})
+    except OSError as error:
+        raise InputError(
+            f"the artifact cannot be written ({error.strerror})", where=str(out), hint="give another --out"
+        ) from None
+    return evidence
 
 
 @dataclass(frozen=True)
@@ -119,7 +145,7 @@ class _Sheet:
             "method": self.method(evidence),
             "environment": self.run.environment,
             "resources": resources_block(EvidenceReader(evidence.folder, entries)),
-            "provenance": provenance(self.run.command, plan_sha256=plan.sha256 if plan else None),
+            "provenance": {**self.run.provenance, "plan_sha256": plan.sha256 if plan else None},
             "evidence": entries,
             "trust": "native",
             "run_id": self.run.run_id,
@@ -138,26 +164,47 @@ def _nothing(name: str, reason: str) -> Figures:
     )
 
 
-def _collect(name: str, job: Job, evidence: EvidenceWriter) -> HexgateError | None:
+def _collect(name: str, job: Job, evidence: EvidenceWriter, keeping: ExitStack) -> HexgateError | None:
     recorder = Recorder(evidence.folder, evidence.stem, pid=os.getpid())
     stopped: HexgateError | None = None
+    interrupted = Interrupted("the run was stopped", hint="what was measured until then is kept")
     try:
         with recorder:
-            indicator(name).collect(job, evidence)
+            try:
+                indicator(name).collect(job, evidence)
+            except KeyboardInterrupt:
+                keeping.enter_context(_undisturbed())
+                stopped = interrupted
     except KeyboardInterrupt:
-        stopped = Interrupted("the run was stopped", hint="what was measured until then is kept")
+        stopped = interrupted
     except HexgateError as error:
         stopped = error
     except OSError as error:
         if error.errno not in _DISK_FAULTS:
             raise
         stopped = TargetFailed(
-            f"the evidence cannot be written ({error.strerror})", where=str(evidence.folder)
+            f"the evidence cannot be written ({error.strerror}); what was written before is kept",
+            where=str(evidence.folder),
+            hint="make room and measure again",
         )
     for kind, rows in recorder.rows.items():
         evidence.adopt(kind, evidence.folder / f"{evidence.stem}.{kind}.jsonl", rows)
     evidence.document("meters", recorder.to_json())
     return stopped
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No second interrupt while what was measured is kept: that takes a moment, and is lost if it is cut short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _conclude(sheet: _Sheet, evidence: EvidenceWriter, stopped: HexgateError | None) -> Measured:

@@ -9,7 +9,7 @@ from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.latency_p99 import load_counts
 from hexgate.indicators.workload import MODES, carry_out, load_evidence, workload
-from hexgate.load.figures import client_health, throughput
+from hexgate.load.figures import LEAST_WINDOWS, client_health, throughput
 from hexgate.load.plan import Arrival, LoadKind, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.windows import batch_means
@@ -23,10 +23,13 @@ _IN_PROCESS_CAP = 32
 class Options:
     """What may be chosen."""
 
-    duration_s: float = option(10.0, "Length of the timed window, seconds.", "计时窗口秒数。")
-    concurrency: int = option(4, "Requests kept in flight.", "保持并发的请求数。")
+    duration_s: float = option(10.0, "Length of the timed window, seconds.", "计时窗口秒数。", above=0)
+    concurrency: int = option(4, "Requests kept in flight.", "保持并发的请求数。", least=1)
     rate_rps: float | None = option(
-        None, "Send at this rate instead of keeping a number in flight.", "按此速率发送，而非保持并发。"
+        None,
+        "Send at this rate instead of keeping a number in flight.",
+        "按此速率发送，而非保持并发。",
+        above=0,
     )
     arrival: str = option(
         Arrival.POISSON.value,
@@ -34,12 +37,14 @@ class Options:
         "按速率发送时的到达过程。",
         choices=(Arrival.POISSON.value, Arrival.CONSTANT.value),
     )
-    load_warmup: int = option(50, "Requests before the timed ones, in no latency.", "预热请求数。")
-    windows: int = option(20, "Equal parts of the window for the interval.", "用于区间估计的等分窗口数。")
+    load_warmup: int = option(50, "Requests before the timed ones, in no latency.", "预热请求数。", least=0)
+    windows: int = option(
+        20, "Equal parts of the window for the interval.", "用于区间估计的等分窗口数。", least=LEAST_WINDOWS
+    )
     mode: str | None = option(
         None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES
     )
-    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。")
+    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
 
 
 class ThroughputRps:

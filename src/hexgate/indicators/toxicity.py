@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, ClassVar
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
@@ -28,9 +30,11 @@ class Options:
     """What may be chosen."""
 
     detector: str = option("lexicon", "Who scores the replies.", "由谁给回复打分。", choices=tuple(DETECTORS))
-    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。")
-    temperature: float = option(0.0, "Sampling temperature.", "采样温度。")
-    parallel: int = option(4, "Prompts asked at the same time of an endpoint.", "对服务同时发出的提示数。")
+    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
+    temperature: float = option(0.0, "Sampling temperature.", "采样温度。", least=0)
+    parallel: int = option(
+        4, "Prompts asked at the same time of an endpoint.", "对服务同时发出的提示数。", least=1
+    )
 
 
 class Toxicity:
@@ -144,16 +148,37 @@ def _replies(
         for prompt in prompts:
             yield prompt, generator.generate(prompt.text, asked)
         return
-    pool = ThreadPoolExecutor(parallel)
+    waiting: deque[tuple[Prompt, Future[Reply]]] = deque()
+    todo: SimpleQueue[tuple[Prompt, Future[Reply]] | None] = SimpleQueue()
+
+    def work() -> None:
+        while (job := todo.get()) is not None:
+            prompt, future = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(generator.generate(prompt.text, asked))
+            except BaseException as error:  # noqa: BLE001 - raised again where the reply is waited for
+                future.set_exception(error)
+
+    for _ in range(parallel):
+        # Daemons: a pool would keep an interrupted process alive until every reply under way had come.
+        Thread(target=work, daemon=True).start()
     try:
-        # In blocks: a target that died is noticed before everything has been queued on it.
-        for start in range(0, len(prompts), 4 * parallel):
-            block = prompts[start : start + 4 * parallel]
-            yield from zip(
-                block, pool.map(lambda prompt: generator.generate(prompt.text, asked), block), strict=True
-            )
+        # Not far ahead: a target that died is noticed before everything has been queued on it.
+        for prompt in prompts:
+            waiting.append((prompt, Future()))
+            todo.put(waiting[-1])
+            if len(waiting) == 2 * parallel:
+                asked_first, future = waiting.popleft()
+                yield asked_first, future.result()
+        for asked_first, future in waiting:
+            yield asked_first, future.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for _, future in waiting:
+            future.cancel()
+        for _ in range(parallel):
+            todo.put(None)
 
 
 def _row(prompt: Prompt, reply: Reply, scored: Scored | None) -> dict[str, Any]:

@@ -80,6 +80,12 @@ def _inputs(job: Job, predictor: Predictor) -> tuple[NDArray[np.float32], dict[s
     if job.data is not None or job.target.subject.kind == "demo":
         data = labelled_items(job)
         return feature_batch(data, predictor), data.to_block(job.limit, len(data.items))
+    if not predictor.input_shape:
+        raise InputError(
+            "the endpoint does not state the shape of its inputs, so none can be made up",
+            where=job.target.uri,
+            hint="add --data FILE",
+        )
     least, greatest = job.target.card.input_range or (0.0, 1.0)
     count = job.limit or _SYNTHETIC_ITEMS
     drawn = np.random.default_rng(job.seed).random((count, *predictor.input_shape), dtype=np.float32)
@@ -180,13 +186,3 @@ def load_evidence(evidence: EvidenceReader) -> LoadEvidence:
     plan = Plan.from_evidence(evidence.document("plan_head"), evidence.array("plan"))
     run = evidence.document("run") if "run" in evidence.names else {}
     return LoadEvidence(plan, records, run)
-
-
-def positive(value: float | None, flag: str) -> None:
-    """Refuse an option that is not above 0.
-
-    Raises:
-        InputError: naming the flag.
-    """
-    if value is not None and not value > 0:
-        raise InputError(f"{flag} is not above 0", got=str(value))

@@ -1,0 +1,227 @@
+"""power_efficiency: exact figures from traces that are known, and null with a reason where there is no meter."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.indicators import runner
+from hexgate.indicators.base import Figures
+from hexgate.indicators.power_efficiency import PowerEfficiency
+from hexgate.load.plan import closed_loop
+from hexgate.load.records import NEVER, Outcome, Recorder
+from hexgate.meters.base import Domain, Kind, Scope, Unit
+from hexgate.meters.recorder import Recorder as MeterRecorder
+from support.measuring import check, measured, rows
+from support.scripted import ScriptedServer
+
+S = 1_000_000_000
+METHOD: dict[str, Any] = {
+    "seed": 0, "confidence": 0.95, "in_process": True, "elsewhere": False, "watts_per_core": None, "cells": 10,
+    "most_idle_drift": 0.03,
+}  # fmt: skip
+PACKAGE = Domain(
+    "rapl:package-0", "rapl", "package-0", "package-0", Scope.PACKAGE, Kind.COUNTER, Unit.JOULE, 1e-6, 0.001,
+    wrap_range_j=1e6, max_power_w=500.0,
+)  # fmt: skip
+
+
+def figures(
+    folder: Path,
+    watts: Callable[[float], float] | None,
+    *,
+    tokens: int = NEVER,
+    ok: bool = True,
+    **method: Any,
+) -> Figures:
+    """Idle from 0 s to 2 s, work of 100 requests from 2 s to 12 s, idle from 12 s to 14 s, at known watts."""
+    evidence = EvidenceWriter(folder, "power_efficiency")
+    plan = closed_loop(concurrency=1, items=1, duration_s=10.0, seed=0)
+    evidence.document("plan_head", plan.head())
+    evidence.array("plan", plan.to_array())
+    records = Recorder()
+    outcome = Outcome.OK if ok else Outcome.ERROR
+    for n in range(100):
+        sent, end = n * S // 10, (n + 1) * S // 10
+        stamps = (NEVER, sent, sent, *(NEVER,) * 5, end)
+        records.add((n, 0, False, *stamps, outcome, 0, 1, NEVER, NEVER, tokens, 0))
+    evidence.array("requests", records.array())
+    marks = evidence.rows("windows")
+    for name, start, end in (("idle_before", 0, 2), ("work", 2, 12), ("idle_after", 12, 14)):
+        cpu_s = 8.0 if name == "work" else None
+        marks.write({"name": name, "start_ns": (100 + start) * S, "end_ns": (100 + end) * S, "cpu_s": cpu_s})
+    domains = []
+    if watts is not None:
+        domains = [PACKAGE.to_json()]
+        trace = evidence.rows("power")
+        joules = 7.0
+        for step in range(-50, 1450):
+            trace.write({"t_ns": 100 * S + step * S // 100, "domain": PACKAGE.id, "value": joules})
+            joules += watts((step + 0.5) / 100) / 100
+    lacks = [] if domains else [{"meter": "rapl", "what": "CPU energy", "reason": "no zone", "remedy": None}]
+    evidence.document("meters", {"domains": domains, "unavailable": lacks, "failure": None})
+    files = evidence.finish()
+    reader = EvidenceReader(folder, {name: file.to_json() for name, file in files.items()})
+    return PowerEfficiency().figures(METHOD | method, reader)
+
+
+def steady(t_s: float) -> float:
+    return 60.0 if 2 <= t_s < 12 else 20.0
+
+
+def test_energy_gross_and_net_of_a_known_trace(tmp_path: Path) -> None:
+    found = figures(tmp_path, steady, tokens=5)
+    assert found.values["measurement"] == "measured"
+    assert found.values["meter"] == "rapl"
+    assert found.values["energy_j"] == pytest.approx(600.0, rel=1e-3)
+    assert found.values["idle_power_w"] == pytest.approx(20.0, rel=5e-3)
+    assert found.values["net_energy_j"] == pytest.approx(400.0, rel=5e-3)
+    assert found.values["mean_power_w"] == pytest.approx(60.0, rel=1e-3)
+    assert found.values["energy_per_request_j"] == pytest.approx(6.0, rel=1e-3)
+    assert found.values["net_energy_per_request_j"] == pytest.approx(4.0, rel=5e-3)
+    assert found.values["energy_per_token_j"] == pytest.approx(1.2, rel=1e-3)
+    assert found.values["requests_per_joule"] == pytest.approx(1 / 6, rel=1e-3)
+    interval = found.intervals["energy_per_request_j"]
+    assert interval.low is not None
+    assert interval.high is not None
+    assert interval.low <= found.values["energy_per_request_j"] <= interval.high
+    assert found.cannot_certify == {}
+    assert found.values["domains"][0]["validity"] == "ok"
+    assert len(found.values["power_series"]["power_w"]) == 10
+
+
+def test_an_idle_that_drifts_refuses_the_net_and_keeps_the_gross(tmp_path: Path) -> None:
+    found = figures(tmp_path, lambda t_s: 60.0 if 2 <= t_s < 12 else 20.0 if t_s < 2 else 26.0)
+    assert found.values["energy_j"] == pytest.approx(600.0, rel=2e-3)
+    assert found.values["idle_drift_ratio"] == pytest.approx(6 / 23, rel=0.05)
+    assert found.values["net_energy_j"] is None
+    assert found.values["net_energy_per_request_j"] is None
+    assert "differ too much" in found.missing["net_energy_j"]
+    assert "differ too much" in found.missing["net_energy_per_request_j"]
+
+
+def test_without_a_meter_there_is_no_number(tmp_path: Path) -> None:
+    found = figures(tmp_path, None)
+    assert found.values["measurement"] == "not_measured"
+    for name in ("energy_j", "energy_per_request_j", "mean_power_w", "requests_per_joule"):
+        assert found.values[name] is None
+        assert found.missing[name] == "no power meter can be read: rapl: no zone"
+    assert found.values["requests"] == 100
+    assert found.invalid_reasons == ()
+    assert found.intervals == {}
+
+
+def test_an_estimate_is_labelled_and_certifies_nothing(tmp_path: Path) -> None:
+    found = figures(tmp_path, None, watts_per_core=10.0)
+    assert found.values["measurement"] == "estimated"
+    assert found.values["meter"].startswith("estimate:")
+    assert found.values["energy_j"] == 80.0
+    assert found.values["energy_per_request_j"] == 0.8
+    given = set(found.cannot_certify)
+    assert {"energy_j", "energy_per_request_j", "mean_power_w", "requests_per_joule"} <= given
+    assert "estimated, not measured" in found.cannot_certify["energy_per_request_j"]
+    assert found.values["net_energy_j"] is None
+    assert found.intervals == {}
+
+
+def test_a_meter_comes_before_an_estimate(tmp_path: Path) -> None:
+    found = figures(tmp_path, steady, watts_per_core=10.0)
+    assert found.values["measurement"] == "measured"
+    assert found.cannot_certify == {}
+
+
+def test_an_estimate_is_of_a_model_in_this_process_alone(tmp_path: Path) -> None:
+    found = figures(tmp_path, None, watts_per_core=10.0, in_process=False)
+    assert found.values["measurement"] == "not_measured"
+    assert found.values["energy_j"] is None
+
+
+def test_this_machines_meter_says_nothing_of_another_machine(tmp_path: Path) -> None:
+    found = figures(tmp_path, steady, in_process=False, elsewhere=True)
+    assert found.values["energy_j"] is None
+    assert "another machine" in found.missing["energy_j"]
+    assert found.values["domains"] == []
+
+
+def test_work_that_failed_costs_energy_and_has_no_price_a_request(tmp_path: Path) -> None:
+    found = figures(tmp_path, steady, ok=False)
+    assert found.values["energy_j"] == pytest.approx(600.0, rel=1e-3)
+    assert found.values["energy_per_request_j"] is None
+    assert found.missing["energy_per_request_j"] == "no request succeeded"
+    assert found.invalid_reasons == ("no request succeeded",)
+
+
+@pytest.fixture
+def powercap(tmp_path: Path) -> Iterator[Path]:
+    """A package that draws 80 W, whatever happens."""
+    zone = tmp_path / "powercap" / "intel-rapl:0"
+    zone.mkdir(parents=True)
+    (zone / "name").write_text("package-0\n", "ascii")
+    (zone / "max_energy_range_uj").write_text("262143328850\n", "ascii")
+    over = threading.Event()
+
+    def draw() -> None:
+        new = zone / "new"
+        while True:
+            new.write_text(f"{time.monotonic_ns() * 80 // 1000 % 262143328850}\n", "ascii")
+            new.replace(zone / "energy_uj")
+            if over.wait(0.001):
+                return
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    yield zone.parent
+    over.set()
+    thread.join()
+
+
+def test_a_powercap_tree_is_measured_through_the_whole_run(
+    powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "Recorder", partial(MeterRecorder, rapl_root=powercap))
+
+    done = measured("power_efficiency", "demo:", tmp_path, duration_s=1.0, idle_s=0.5, concurrency=1)
+
+    assert done.error is None
+    artifact = check(tmp_path / "power_efficiency.json")
+    found = artifact.data
+    assert found["measurement"] == "measured"
+    assert found["scope"] == "package"
+    assert found["energy_j"] == pytest.approx(80 * found["duration_s"], rel=0.1)
+    assert found["energy_per_request_j"] == found["energy_j"] / found["requests"]
+    assert found["energy_uncertainty_j"] > 0
+    assert found["idle_power_w"] == pytest.approx(80, rel=0.2)
+    assert {row["name"] for row in rows(artifact, "windows")} == {"idle_before", "work", "idle_after"}
+    assert artifact.data["evidence"]["power"]["rows"] > 15
+
+
+def test_without_idle_there_is_no_net(
+    powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "Recorder", partial(MeterRecorder, rapl_root=powercap))
+    measured("power_efficiency", "demo:", tmp_path, duration_s=0.6, idle_s=0.0)
+    found = check(tmp_path / "power_efficiency.json").data
+    assert found["energy_j"] > 0
+    assert found["net_energy_j"] is None
+    assert found["missing"]["net_energy_j"] == "idle was not measured before and after"
+
+
+def test_an_endpoint_on_this_machine_is_measured_with_its_meter(
+    powercap: Path, scripted: Callable[..., ScriptedServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "Recorder", partial(MeterRecorder, rapl_root=powercap))
+    server = scripted(chat=lambda _: "four words of reply")
+    data = tmp_path / "prompts.txt"
+    data.write_text("hello\n", "utf-8")
+    measured("power_efficiency", server.v1, tmp_path, data=str(data), duration_s=0.6)
+    found = check(tmp_path / "power_efficiency.json").data
+    assert found["measurement"] == "measured"
+    assert found["output_tokens"] == 4 * found["requests"]
+    assert found["energy_per_token_j"] == found["energy_j"] / found["output_tokens"]

@@ -1,0 +1,177 @@
+"""A server on loopback whose every answer is decided by the test: chat replies, class scores, failures, silence."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+Chat = Callable[[str], "str | int | None"]
+"""From a prompt to a reply's text, to an HTTP status for an error, or to None to hang up."""
+
+Predict = Callable[[list[list[float]]], "list[list[float]] | int | None"]
+"""From inputs to class scores, or the same failures."""
+
+
+class ScriptedServer:
+    """Speaks OpenAI chat under /v1, whole or streamed, and plain JSON prediction under /predict."""
+
+    def __init__(
+        self,
+        *,
+        chat: Chat | None = None,
+        predict: Predict | None = None,
+        kserve: tuple[str, list[int]] | None = None,
+    ) -> None:
+        self.chat = chat
+        self.predict = predict
+        self.kserve = kserve
+        """Name and shape of the input tensor of the model m, if it is served."""
+        self.asked = 0
+        """POST requests so far."""
+        self.bodies: list[dict[str, Any]] = []
+        self.counting = threading.Lock()
+        outer = self
+
+        class Handler(_Handler):
+            server_of_test = outer
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            block_on_close = False
+            request_queue_size = 128
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A client that went away is what half of these tests are about."""
+
+        self._http = Server(("127.0.0.1", 0), Handler)
+        self.connections: set[socket.socket] = set()
+        self.origin = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def v1(self) -> str:
+        return f"{self.origin}/v1"
+
+    def die(self) -> None:
+        """Take no more connections and cut those that there are, as a killed process does."""
+        self._http.socket.shutdown(socket.SHUT_RDWR)
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def __enter__(self) -> ScriptedServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server_of_test: ScriptedServer
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+    def setup(self) -> None:
+        super().setup()
+        self.server_of_test.connections.add(self.connection)
+
+    def do_GET(self) -> None:
+        if self.path == "/v1/models":
+            self._json(200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+        elif self.path == "/v2/models/m" and self.server_of_test.kserve:
+            name, shape = self.server_of_test.kserve
+            tensor = {"name": name, "datatype": "FP32", "shape": [-1, *shape]}
+            self._json(
+                200, {"name": "m", "versions": ["1"], "platform": "test", "inputs": [tensor], "outputs": []}
+            )
+        else:
+            self._json(404, {"error": {"message": "no such page"}})
+
+    def do_POST(self) -> None:
+        server = self.server_of_test
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with server.counting:
+            server.asked += 1
+            server.bodies.append(body)
+        if self.path == "/predict" and server.predict is not None:
+            scores = server.predict(body["inputs"])
+            self._answer(scores, lambda found: self._json(200, {"scores": found}))
+        elif self.path == "/v2/models/m/infer" and server.predict is not None:
+            tensor = body["inputs"][0]
+            rows, width = tensor["shape"][0], math.prod(tensor["shape"][1:])
+            flat = np.ravel(tensor["data"]).reshape(rows, width).tolist()
+            self._answer(server.predict(flat), self._tensor)
+        elif self.path == "/v1/chat/completions" and server.chat is not None:
+            text = server.chat(body["messages"][-1]["content"])
+            self._answer(text, lambda found: self._chat(found, stream=bool(body.get("stream"))))
+        else:
+            self._json(404, {"error": {"message": "no such path"}})
+
+    def _answer(self, answer: Any, give: Callable[[Any], None]) -> None:
+        if answer is None:
+            self.close_connection = True
+            self.connection.close()
+        elif isinstance(answer, int):
+            self._json(answer, {"error": {"message": "as the script says"}})
+        else:
+            give(answer)
+
+    def _chat(self, text: str, *, stream: bool) -> None:
+        usage = {
+            "prompt_tokens": 3,
+            "completion_tokens": len(text.split()),
+            "total_tokens": 3 + len(text.split()),
+        }
+        if not stream:
+            choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            self._json(
+                200, {"object": "chat.completion", "model": "scripted", "choices": [choice], "usage": usage}
+            )
+            return
+        events = [{"choices": [{"index": 0, "delta": {"content": f"{word} "}}]} for word in text.split()]
+        events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        events.append({"choices": [], "usage": usage})
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for event in [*map(json.dumps, events), "[DONE]"]:
+            data = f"data: {event}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            time.sleep(0.002)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _tensor(self, scores: list[list[float]]) -> None:
+        flat = [score for row in scores for score in row]
+        shape = [len(scores), len(scores[0])]
+        output = {"name": "scores", "datatype": "FP32", "shape": shape, "data": flat}
+        self._json(200, {"model_name": "m", "outputs": [output]})
+
+    def _json(self, status: int, value: Any) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
