@@ -14,7 +14,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .PHONY: demo test check lock clean
 
 demo: $(VENV)/.demo
-	@echo "Measuring the embedded default: six indicators, about a minute."
+	@echo "Measuring the embedded default: six indicators, under a minute."
 	@$(BIN)/hexgate demo --out $(DEMO)
 
 test: $(VENV)/.dev

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from hexgate.targets.base import GradientSource, Predictor
 
-__all__ = ["ATTACKS", "Attack", "AttackOutcome", "AttackSpec", "GradientKind", "Loss", "open_attack"]
+__all__ = [
+    "ATTACKS",
+    "Attack",
+    "AttackOutcome",
+    "AttackSpec",
+    "GradientKind",
+    "Loss",
+    "open_attack",
+    "parameters_of",
+]
 
 ATTACKS: dict[str, str] = {
     "fgsm": "hexgate.attacks.fgsm:fgsm",
@@ -140,6 +149,12 @@ class Attack(Protocol):
             TargetFailed: if the model does not answer, or answers with what is not a number.
             EvidenceError: if the attack itself broke its bounds, which is a fault of hexgate.
         """
+
+
+def parameters_of(name: str) -> tuple[str, ...]:
+    """The fields of `AttackSpec` that an attack of `ATTACKS` takes beside its size, range, loss and seed."""
+    found: tuple[str, ...] = import_module(ATTACKS[name].partition(":")[0]).PARAMETERS
+    return found
 
 
 def open_attack(name: str) -> Attack:

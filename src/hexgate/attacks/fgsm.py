@@ -10,7 +10,10 @@ from hexgate.attacks.bounds import enter
 from hexgate.attacks.gradient import gradient_of
 from hexgate.targets.base import GradientSource, Predictor
 
-__all__ = ["fgsm"]
+__all__ = ["PARAMETERS", "fgsm"]
+
+PARAMETERS: tuple[str, ...] = ()
+"""Fields of `AttackSpec` that this attack takes beside its size, range, loss and seed."""
 
 
 def fgsm(

@@ -10,7 +10,10 @@ from hexgate.attacks.bounds import enter
 from hexgate.attacks.draws import row_keys, signs
 from hexgate.targets.base import GradientSource, Predictor
 
-__all__ = ["noise"]
+__all__ = ["PARAMETERS", "noise"]
+
+PARAMETERS: tuple[str, ...] = ()
+"""Fields of `AttackSpec` that this attack takes beside its size, range, loss and seed."""
 
 
 def noise(

@@ -14,7 +14,10 @@ from hexgate.attacks.gradient import gradient_kind, gradient_of
 from hexgate.attacks.losses import class_logits, margin
 from hexgate.targets.base import GradientSource, Predictor
 
-__all__ = ["pgd"]
+__all__ = ["PARAMETERS", "pgd"]
+
+PARAMETERS: tuple[str, ...] = ("steps", "step_size", "restarts", "random_start")
+"""Fields of `AttackSpec` that this attack takes beside its size, range, loss and seed."""
 
 
 def pgd(

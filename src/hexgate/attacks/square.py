@@ -18,7 +18,10 @@ from hexgate.attacks.draws import row_keys, signs, uniform
 from hexgate.attacks.losses import class_logits, margin
 from hexgate.targets.base import GradientSource, Predictor
 
-__all__ = ["square"]
+__all__ = ["PARAMETERS", "square"]
+
+PARAMETERS: tuple[str, ...] = ("queries",)
+"""Fields of `AttackSpec` that this attack takes beside its size, range, loss and seed."""
 
 _FIRST_SHARE = 0.8
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)

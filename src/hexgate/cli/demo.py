@@ -31,8 +31,8 @@ _OPTIONS = {
 @click.command(
     "demo",
     help=text(
-        "Measure the embedded default, judge it by the demonstration policy, and leave a report. About a minute.",
-        "测量内置模型，按演示策略判定，生成报告。约一分钟。",
+        "Measure the embedded default, judge it by the demonstration policy, and leave a report. Under a minute.",
+        "测量内置模型，按演示策略判定，生成报告。不到一分钟。",
     ),
 )
 @click.option(
@@ -45,7 +45,7 @@ _OPTIONS = {
 def command(out: Path) -> int:
     """Run the demonstration, and return the gate's exit code."""
     artifacts = out / "artifacts"
-    request = Request(data="demo:", limit=None, seed=0, confidence=0.95, given=dict(_OPTIONS))
+    request = Request(data="demo:", limit=None, seed=0, confidence=0.95, given=dict(_OPTIONS), table=False)
     outs = {name: artifacts / f"{name}.json" for name in INDICATORS}
     run = start_run(sys.argv)
     target = open_and_say("demo:", OpenOptions(), request, outs, run)

@@ -50,7 +50,9 @@ class Request:
     given: dict[str, Any]
     """Options of indicators that were given, by the names of their flags."""
     quiet: bool = False
-    """Whether to show no progress."""
+    """Whether to show neither progress nor a table."""
+    table: bool = True
+    """Whether to end with a table of what was measured."""
 
 
 def open_and_say(uri: str, opening: OpenOptions, request: Request, outs: dict[str, Path], run: Run) -> Target:
@@ -98,7 +100,7 @@ def measure_all(
         codes.append(ExitCode.OK if error is None else error.exit_code)
         if isinstance(error, Interrupted):
             break
-    if measured and not request.quiet:
+    if measured and request.table and not request.quiet:
         console().print(measured_table([one.artifact.data for one in measured], lang=language()))
         for one in measured:
             click.echo(f"{one.artifact.path}", err=True)

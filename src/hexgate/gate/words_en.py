@@ -65,7 +65,7 @@ ENGLISH: Mapping[Code, str] = {
     Code.DEMONSTRATION: "{subject} is the embedded demonstration, which shows that the gate works and nothing else",
     Code.PAIRED: "{measure}: compared item by item over {n} items that both measurements share",
     Code.UNPAIRED: "{measure}: compared by the two intervals, which is cautious, because the items could not be paired: {why}",
-    Code.REQUIREMENT_MET: "{indicator}: its artifact is there and sound",
+    Code.REQUIREMENT_MET: "{indicator}: its artifact is there and complete",
     Code.WAIVED: "waived by {owner} until {expires}: {why}",
     Code.WAIVER_EXPIRED: "the waiver of {rule} by {owner} expired on {expires} and no longer helps; mend what it excused, or have it renewed",
     Code.WAIVER_UNUSED: "the waiver of {rule} by {owner} was not needed; take it out",

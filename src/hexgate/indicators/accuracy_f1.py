@@ -94,7 +94,7 @@ class AccuracyF1:
         )
         rows = evidence.rows("samples")
         lost = 0
-        job.progress.start("items", len(data.items))
+        job.progress.start(f"{len(data.items)} items", len(data.items))
         for item, answer in zip(data.items, labeller.label(data.items), strict=True):
             row: dict[str, Any] = {"id": item.id, "label": item.label, "prediction": answer.label}
             if answer.reply is not None:

@@ -10,7 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hexgate.attacks.base import ATTACKS, AttackOutcome, AttackSpec, GradientKind, Loss, open_attack
+from hexgate.attacks.base import (
+    ATTACKS,
+    AttackOutcome,
+    AttackSpec,
+    GradientKind,
+    Loss,
+    open_attack,
+    parameters_of,
+)
 from hexgate.attacks.gradient import gradient_kind
 from hexgate.attacks.losses import predicted
 from hexgate.attacks.probes import probe
@@ -54,7 +62,7 @@ class Options:
     steps: int = option(20, "Iterations of pgd.", "pgd 迭代次数。", least=1)
     queries: int = option(500, "Most queries per item of square.", "square 每条最多查询次数。", least=1)
     loss: str = option(
-        "cross_entropy",
+        Loss.MARGIN.value,
         "Loss of the attack where the target gives its own gradients.",
         "目标自带梯度时攻击所用的损失。",
         choices=tuple(loss.value for loss in Loss),
@@ -81,9 +89,9 @@ class RobustnessAdv:
         labels = np.array([index[item.label] for item in data.items], dtype=np.int64)
         least_greatest, range_source = _input_range(job, batch)
         gradients = job.target.gradients
-        has_gradient = gradient_kind(predictor, gradients) is not GradientKind.NONE
+        kind = gradient_kind(predictor, gradients)
         spec = AttackSpec(
-            attack_type=chosen.attack or ("fgsm" if has_gradient else "square"),
+            attack_type=chosen.attack or ("square" if kind is GradientKind.NONE else "fgsm"),
             eps=chosen.eps,
             input_range=least_greatest,
             steps=chosen.steps,
@@ -94,7 +102,7 @@ class RobustnessAdv:
         evidence.describe(
             dataset=data.to_block(job.limit, len(data.items)),
             method={
-                **_plain(asdict(spec)),
+                **_method(spec, kind),
                 "norm": "linf",
                 "input_range_source": range_source,
                 "labels": list(classes),
@@ -108,7 +116,7 @@ class RobustnessAdv:
         rows, parts = evidence.rows("samples"), evidence.rows("attack")
         attack, noise = open_attack(spec.attack_type), open_attack("noise")
         outcomes: list[AttackOutcome] = []
-        job.progress.start(f"{spec.attack_type}, eps {spec.eps}", len(data.items))
+        job.progress.start(f"{spec.attack_type}, eps {spec.eps}, {len(data.items)} items", len(data.items))
         for start in range(0, len(data.items), _CHUNK):
             part = slice(start, start + _CHUNK)
             outcome = attack(predictor, gradients, batch[part], labels[part], spec)
@@ -258,6 +266,17 @@ def _input_range(job: Job, batch: NDArray[np.float32]) -> tuple[tuple[float, flo
             hint="state it with --input-range LEAST,GREATEST or in card.json",
         )
     return (0.0, 1.0), "assumed, all values lie in it"
+
+
+def _method(spec: AttackSpec, kind: GradientKind) -> dict[str, Any]:
+    # Only what the attack takes: two runs are unlike for what was done, not for what stood unused in a record.
+    stated = ("attack_type", "eps", "input_range", "seed", *parameters_of(spec.attack_type))
+    if kind is GradientKind.FINITE_DIFFERENCE and spec.attack_type != "square":
+        stated = (*stated, "difference_step")
+    given = asdict(spec)
+    own_gradients = kind is GradientKind.AUTOGRAD and spec.attack_type != "square"
+    loss = spec.loss if own_gradients else Loss.MARGIN
+    return {**_plain({name: given[name] for name in stated}), "loss": loss.value}
 
 
 def _part(outcome: AttackOutcome) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Toxicity:
         rows = evidence.rows("replies")
         parallel = 1 if job.target.endpoint is None else max(1, chosen.parallel)
         lost = 0
-        job.progress.start("prompts", len(prompts.prompts))
+        job.progress.start(f"{len(prompts.prompts)} prompts", len(prompts.prompts))
         for prompt, reply in _replies(generator, prompts.prompts, asked, parallel):
             scored = None if reply.text is None else detector.score(reply.text)
             rows.write(_row(prompt, reply, scored))

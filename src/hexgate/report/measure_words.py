@@ -9,7 +9,17 @@ from __future__ import annotations
 from hexgate.contract.schema import load_schema, measures
 from hexgate.report.text import Both, same
 
-__all__ = ["INDICATORS", "KEY_FIGURES", "WORDS", "indicator_name", "label", "meaning", "short_name", "title"]
+__all__ = [
+    "INDICATORS",
+    "KEY_FIGURES",
+    "WORDS",
+    "brief_label",
+    "indicator_name",
+    "label",
+    "meaning",
+    "short_name",
+    "title",
+]
 
 INDICATORS = (
     "accuracy_f1",
@@ -38,6 +48,13 @@ _NAMES = {
     "robustness_adv": Both("Robustness", "鲁棒性"),
     "toxicity": Both("Toxicity", "毒性"),
     "power_efficiency": Both("Energy", "能效"),
+}
+
+_BRIEF = {
+    ("latency_p99", "p99_ms"): Both("p99", "P99"),
+    ("throughput_rps", "rps"): Both("rate", "速率"),
+    ("toxicity", "toxic_ratio"): Both("toxic", "有毒"),
+    ("power_efficiency", "energy_per_request_j"): Both("per req", "每请求"),
 }
 
 _TITLES_ZH = {
@@ -80,16 +97,16 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "std_ms": ("Standard deviation", "标准差", "总体标准差。"),
         "over_limit_count": ("Over the limit", "超限数", "耗时超过 `method.limit_ms` 的请求数。"),
         "over_limit_ratio": ("Share over the limit", "超限比例", "over_limit_count / requests。"),
-        "ttft_p50_ms": ("First token, median", "首词元时间中位数", "首个词元到达时间的中位数。"),
-        "ttft_p95_ms": ("First token, 95th", "首词元时间 P95", "首个词元到达时间的第 95 百分位。"),
-        "ttft_p99_ms": ("First token, 99th", "首词元时间 P99", "首个词元到达时间的第 99 百分位。"),
+        "ttft_p50_ms": ("First token, median", "首 token 时间中位数", "首个 token 到达时间的中位数。"),
+        "ttft_p95_ms": ("First token, 95th", "首 token 时间 P95", "首个 token 到达时间的第 95 百分位。"),
+        "ttft_p99_ms": ("First token, 99th", "首 token 时间 P99", "首个 token 到达时间的第 99 百分位。"),
         "tpot_p50_ms": (
             "Per output token, median",
-            "每词元时间中位数",
-            "首个事件之后每个输出词元的时间，各请求的中位数。",
+            "每 token 时间中位数",
+            "首个事件之后每个输出 token 的时间，各请求的中位数。",
         ),
-        "tpot_p95_ms": ("Per output token, 95th", "每词元时间 P95", "每个输出词元的时间，第 95 百分位。"),
-        "tpot_p99_ms": ("Per output token, 99th", "每词元时间 P99", "每个输出词元的时间，第 99 百分位。"),
+        "tpot_p95_ms": ("Per output token, 95th", "每 token 时间 P95", "每个输出 token 的时间，第 95 百分位。"),
+        "tpot_p99_ms": ("Per output token, 99th", "每 token 时间 P99", "每个输出 token 的时间，第 99 百分位。"),
         "requests": ("Requests", "请求数", "计时且成功的请求数：百分位以此计算。"),
         "warmup_requests": ("Warm-up requests", "预热请求数", "计时之前的请求，不计入任何数值。"),
         "error_ratio": ("Error ratio", "错误率", "失败请求占已尝试请求的比例。"),
@@ -109,7 +126,7 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
         ),
         "requested_rps": ("Asked rate", "要求速率", "要求的请求速率；闭环时为空。"),
         "achieved_rps": ("Achieved rate", "实际发送速率", "请求实际发出的速率。"),
-        "output_tokens_per_s": ("Output tokens per second", "每秒输出词元", "所有成功回复合计的每秒词元数。"),
+        "output_tokens_per_s": ("Output tokens per second", "每秒输出 token", "所有成功回复合计的每秒 token 数。"),
         "error_ratio": ("Error ratio", "错误率", "失败请求（含超时）占已尝试请求的比例。"),
         "timeout_ratio": ("Time-out ratio", "超时率", "达到时限的请求占已尝试请求的比例。"),
         "timeouts": ("Time-outs", "超时数", "达到时限的请求数。"),
@@ -175,13 +192,13 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "net_energy_j": (
             "Net energy",
             "净能量",
-            "energy_j − idle_power_w × duration_s。小于零说明空闲测量不佳，不作截断。",
+            "energy_j − idle_power_w × duration_s。小于零说明空载测量不佳，不作截断。",
         ),
-        "idle_power_w": ("Idle power", "空闲功率", "前后的平均功率：模型已加载，未处理请求。"),
+        "idle_power_w": ("Idle power", "空载功率", "前后的平均功率：模型已加载，未处理请求。"),
         "idle_drift_ratio": (
             "Idle drift",
-            "空闲漂移",
-            "两次空闲读数之差除以其均值；超过 0.03 则没有净能量。",
+            "空载漂移",
+            "两次空载读数之差除以其均值；超过 0.03 则没有净能量。",
         ),
         "mean_power_w": ("Mean power", "平均功率", "energy_j / duration_s。"),
         "max_power_w": (
@@ -191,10 +208,10 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
         ),
         "duration_s": ("Duration", "时长", "计时负载的长度。"),
         "requests": ("Requests", "请求数", "计时负载中成功的请求数。"),
-        "output_tokens": ("Output tokens", "输出词元", "回复的词元数；分类模型为空。"),
+        "output_tokens": ("Output tokens", "输出 token", "回复的 token 数；分类模型为空。"),
         "energy_per_request_j": ("Energy per request", "每请求能量", "energy_j / requests。"),
         "net_energy_per_request_j": ("Net energy per request", "每请求净能量", "net_energy_j / requests。"),
-        "energy_per_token_j": ("Energy per token", "每词元能量", "energy_j / output_tokens。"),
+        "energy_per_token_j": ("Energy per token", "每 token 能量", "energy_j / output_tokens。"),
         "requests_per_joule": ("Requests per joule", "每焦耳请求数", "requests / energy_j。"),
         "cpu_seconds": ("CPU time", "CPU 时间", "被测进程在计时负载中的 CPU 时间。"),
     },
@@ -224,6 +241,11 @@ def label(indicator: str, measure: str) -> Both:
     """What a measure is called; its key where it has no name."""
     words = WORDS.get(indicator, {}).get(measure)
     return Both(words[0], words[1]) if words else same(measure, 60)
+
+
+def brief_label(indicator: str, measure: str) -> Both:
+    """What a measure is called where there is little room, beside the name of its indicator."""
+    return _BRIEF.get((indicator, measure)) or label(indicator, measure)
 
 
 def meaning(indicator: str, measure: str) -> Both:

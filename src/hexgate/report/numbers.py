@@ -7,12 +7,21 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, TypeGuard
 
-from hexgate.report.text import Both, same
+from hexgate.gate.reasons import THIN, UNITS
+from hexgate.report.text import Amount, Both, same
 
-__all__ = ["THIN", "amount", "is_number", "number", "number_of", "parse", "span", "spread_of", "unit_name"]
-
-THIN = "\u202f"
-"""The narrow space that does not break: between groups of digits, and before a unit."""
+__all__ = [
+    "THIN",
+    "amount",
+    "is_number",
+    "number",
+    "number_of",
+    "parse",
+    "percent",
+    "span",
+    "spread_of",
+    "unit_name",
+]
 
 _MINUS = "\u2212"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\u207b⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -21,17 +30,6 @@ _NORMAL = str.maketrans("\u207b⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _CONTEXT = Context(prec=800, rounding=ROUND_HALF_EVEN, Emax=999_999, Emin=-999_999)
 _SIGNIFICANT = 4
 _LARGE, _SMALL = Decimal(10) ** 9, Decimal(10) ** -6
-
-_UNITS = {
-    "ratio": Both("", ""),
-    "count": Both("", ""),
-    "rps": Both("req/s", "请求/s"),
-    "tokens/s": Both("tokens/s", "词元/s"),
-    "J/request": Both("J/req", "J/请求"),
-    "J/token": Both("J/token", "J/词元"),
-    "requests/J": Both("req/J", "请求/J"),
-    "input": Both("input units", "输入单位"),
-}
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -50,7 +48,7 @@ def number_of(value: Any) -> int | float | None:
 
 def unit_name(unit: str) -> Both:
     """A unit as a reader knows it; empty for ratios and counts."""
-    return _UNITS.get(unit) or same(unit, 24)
+    return Both(**UNITS[unit]) if unit in UNITS else same(unit, 24)
 
 
 def number(value: float, *, spread: float | None = None, against: Iterable[float] = ()) -> str:
@@ -83,10 +81,10 @@ def number(value: float, *, spread: float | None = None, against: Iterable[float
         places += 1
 
 
-def amount(value: float, unit: str, *, spread: float | None = None, against: Iterable[float] = ()) -> Both:
+def amount(value: float, unit: str, *, spread: float | None = None, against: Iterable[float] = ()) -> Amount:
     """A number with its unit, in both languages."""
     text, name = number(value, spread=spread, against=against), unit_name(unit)
-    return Both(_with_unit(text, name.en), _with_unit(text, name.zh))
+    return Amount(_with_unit(text, name.en), _with_unit(text, name.zh), text, name)
 
 
 def span(low: float | None, high: float | None, *, against: Iterable[float] = ()) -> str | None:
@@ -113,6 +111,12 @@ def spread_of(interval: Any) -> float | None:
     if low is None or high is None or not high > low or not math.isfinite(high - low):
         return None
     return (high - low) / 2
+
+
+def percent(share: float) -> Both:
+    """A share, 0 to 1, in percent."""
+    shown = number(100 * share)
+    return Both(f"{shown}{THIN}%", f"{shown}%")
 
 
 def parse(text: str) -> Decimal:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from markupsafe import escape
 
-__all__ = ["Both", "Lang", "clean", "same"]
+__all__ = ["Amount", "Both", "Lang", "clean", "same"]
 
 Lang = Literal["en", "zh"]
 
@@ -58,6 +58,22 @@ class Both:
     def join(self, texts: list[Both]) -> Both:
         """Texts joined by this one."""
         return Both(self.en.join(text.en for text in texts), self.zh.join(text.zh for text in texts))
+
+
+@dataclass(frozen=True)
+class Amount(Both):
+    """A number with its unit: in a template, two pieces that do not break, the unit smaller."""
+
+    number: str
+    """The number."""
+    unit: Both
+    """The unit; empty where there is none."""
+
+    def __html__(self) -> str:
+        figure = f'<span class="nb">{escape(self.number)}</span>'
+        if not self.unit.en:
+            return figure
+        return f'{figure}<wbr><span class="nb unit">\u202f{self.unit.__html__()}</span>'
 
 
 def same(text: Any, most: int = 600) -> Both:
