@@ -56,7 +56,8 @@ def not_comparable(rule: Rule, exhibit: Exhibit, policy: Policy) -> tuple[Reason
             )
         )
     requested = data["counts"]["requested"]
-    if interval["n"] > requested:
+    # The observations of batch means are windows, of which there may be more than requests.
+    if interval["family"] != Family.BATCH_MEANS.value and interval["n"] > requested:
         found.append(
             Reason(
                 ReasonCode.N_BEYOND_COUNTS,

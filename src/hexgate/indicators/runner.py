@@ -215,6 +215,25 @@ def _conclude(sheet: _Sheet, evidence: EvidenceWriter, stopped: HexgateError | N
     except EvidenceError as error:
         fault = stopped or error
         return Measured(sheet.write(_nothing(sheet.name, str(fault)), "failed", evidence, files), fault)
+    try:
+        return _written(sheet, figures, evidence, files, stopped)
+    except EvidenceError as error:
+        # Figures that break their own contract are our fault; what was measured must not go down with them.
+        fault = EvidenceError(
+            f"the figures do not hold together, which is a fault of hexgate: {error.what}",
+            where=str(sheet.out),
+            hint="the evidence is kept; please report this with it",
+        )
+        return Measured(sheet.write(_nothing(sheet.name, str(fault)), "failed", evidence, files), fault)
+
+
+def _written(
+    sheet: _Sheet,
+    figures: Figures,
+    evidence: EvidenceWriter,
+    files: Mapping[str, EvidenceFile],
+    stopped: HexgateError | None,
+) -> Measured:
     if stopped is not None:
         figures = replace(figures, invalid_reasons=(str(stopped), *figures.invalid_reasons))
         return Measured(sheet.write(figures, "partial", evidence, files), stopped)
