@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
 from string import Formatter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hexgate.gate.reason_codes import ReasonCode
 from hexgate.gate.reasons import Reason, render
@@ -56,7 +59,7 @@ def test_numbers_that_differ_do_not_look_alike() -> None:
 
     assert "0.0050000004" in render(reason)
     assert "limit 0.005 " in render(reason)
-    assert "n = 12,000" in render(reason)
+    assert "n = 12\u202f000" in render(reason)
 
 
 def test_units_are_said_where_there_are_any() -> None:
@@ -65,6 +68,33 @@ def test_units_are_said_where_there_are_any() -> None:
     assert "measured 312.5 ms, which breaks the limit 300 ms" in render(
         Reason(ReasonCode.POINT_MISSED, params)
     )
+
+
+def test_numbers_are_written_as_in_the_report() -> None:
+    params = {
+        "measure": "throughput_rps.rps",
+        "bound": 36904.44,
+        "value": 37441.3,
+        "limit": 50,
+        "unit": "rps",
+        "n": 20,
+        "confidence": 0.95,
+    }
+    reason = Reason(ReasonCode.MET_AT_LEAST, params)
+
+    assert "the lower bound 36\u202f904 req/s keeps the limit of at least 50 req/s" in render(reason)
+    assert "e+" not in render(reason)
+    assert "单侧置信度 95%）" in render(reason, "zh")
+    assert "37\u202f441 请求/s" in render(reason, "zh")
+
+
+@given(st.floats(1e-9, 1e14), st.floats(1e-9, 1e14))
+def test_two_numbers_never_look_alike(value: float, limit: float) -> None:
+    said = render(
+        Reason(ReasonCode.POINT_MISSED, {"measure": "m", "value": value, "limit": limit, "unit": "", "n": 1})
+    )
+    shown, kept = re.findall(r"measured ([^ ,]+), which breaks the limit ([^ ,]+) ", said)[0]
+    assert (shown == kept) == (value == limit)
 
 
 def test_another_language_is_refused() -> None:

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from hexgate.report import charts
 from hexgate.report.svg import Drawing, Mark, log_scale, nice_ticks, place, scale
-from hexgate.report.text import same
+from hexgate.report.text import Both, same
 from hexgate.report.verdict_charts import hexagon, interval_bar
-from hexgate.report.view import Finding, Scale
+from hexgate.report.view import Scale
 
 NUMBERS = st.floats(min_value=-1e9, max_value=1e9)
 
@@ -128,25 +128,26 @@ def test_a_dot_is_on_the_side_of_the_limit_that_its_value_is_on(
 ) -> None:
     low = None if below is None else value - below
     high = None if above is None else value + above
-    root = parsed(interval_bar(Scale(value, low, high, limit, passes_above), Finding.PASS, "ratio"))
+    root = parsed(interval_bar(Scale(value, low, high, limit, passes_above), "pass", "ratio"))
     dot = float(next(root.iter("circle")).get("cx", ""))
     line = next(float(each.get("x1", "")) for each in root.iter("line") if each.get("class") == "c-limit")
     assert (dot >= line) if value >= limit else (dot <= line)
 
 
 def test_the_hexagon_has_six_fields_that_also_say_their_verdict() -> None:
-    findings = [
-        Finding.PASS,
-        Finding.FAIL,
-        Finding.INCONCLUSIVE,
-        Finding.INVALID,
-        Finding.MISSING,
-        Finding.UNJUDGED,
-    ]
-    root = parsed(hexagon(findings, [same(f"i{k}") for k in range(6)], "zh"))
-    assert [each.findtext("title") for each in root.iter("path")] == [
-        f"i{k}: {finding.word.zh}" for k, finding in enumerate(findings)
-    ]
+    styles = ["pass", "accepted", "fail", "inconclusive", "missing", "unjudged"]
+    words = [Both(f"w{k}", f"词{k}") for k in range(6)]
+    root = parsed(hexagon(styles, [same(f"i{k}") for k in range(6)], words, "zh"))
+    assert [each.findtext("title") for each in root.iter("path")] == [f"i{k}：词{k}" for k in range(6)]
+    assert [str(each.get("class")).split("v-")[1] for each in root.iter("path")] == styles
+
+
+def test_the_bound_that_was_judged_is_a_tick_of_its_own() -> None:
+    with_bound = Scale(5.0, 4.0, 6.0, 7.0, passes_above=False, bound=5.8)
+    ticks = list(parsed(interval_bar(with_bound, "pass", "ms")).iter("line"))
+    (bound,) = [float(each.get("x1", "")) for each in ticks if each.get("class") == "c-bound"]
+    caps = sorted(float(each.get("x1", "")) for each in ticks if "c-cap" in str(each.get("class")))
+    assert caps[0] < bound < caps[1]
 
 
 def test_hostile_words_stay_words() -> None:

@@ -60,7 +60,7 @@ def test_a_required_indicator_that_is_not_there_counts(verdict: Json, artifacts:
     verdict["requirements"] = [{"indicator": "toxicity", "verdict": "MISSING", "reasons": [reason]}]
     verdict["verdict"] = "MISSING"
     view = see(verdict, artifacts[:1])
-    assert view.decided.en == "1 of 2 blocking rules: there is no evidence. toxicity: there is none."
+    assert view.decided.en == "Required artifacts that are not there: 1 of 1. toxicity: there is none."
     assert view.indicators[4].finding is Finding.MISSING
 
 
@@ -91,6 +91,6 @@ def test_caveats_end_with_what_was_never_asked(verdict: Json, artifacts: list[Js
     found = [each.en for each in caveats(see(verdict, artifacts[:5]))]
     assert found[-1].startswith("Six indicators were asked for")
     assert "Latency (latency_p99) is partial: the run was stopped" in found
-    assert "Accuracy (accuracy_f1) was measured, but no blocking rule judges it." in found
+    assert "Accuracy (accuracy_f1) has a value, but no blocking rule judges it." in found
     assert "Energy (power_efficiency) has no artifact: nothing is known about it." in found
     assert any("is judged on its value alone" in each for each in found)

@@ -36,7 +36,8 @@ def test_the_verdict_is_the_first_line_and_one_table_follows(
     page = render_markdown(verdict, artifacts, lang=lang)  # type: ignore[arg-type]
     words = {"en": EN, "zh": ZH}[lang]
     lines = page.splitlines()
-    assert lines[0] == f"## ❔ {words['INCONCLUSIVE']}: hexgate-demo-digits"
+    colon = {"en": ": ", "zh": "："}[lang]
+    assert lines[0] == f"## ❔ {words['INCONCLUSIVE']}{colon}hexgate-demo-digits"
     assert page.index(words["demonstration"]) < page.index("| --- |")
     assert page.index("`toxicity.toxic_ratio`") < page.index("<details>")
     assert page.count("<details>") == page.count("</details>") >= len(INDICATORS)

@@ -95,7 +95,7 @@ def test_every_renderer_takes_what_the_gate_says(
     assert EN[word] in heading
     assert ZH[word] in heading
     assert "<b>" not in page
-    assert render_markdown(verdict, artifacts, lang="zh").splitlines()[0].split(": ")[0].endswith(ZH[word])
+    assert render_markdown(verdict, artifacts, lang="zh").splitlines()[0].split("：")[0].endswith(ZH[word])
     suite = ET.fromstring(render_junit(verdict).encode())[0]  # noqa: S314 our own output
     red = int(suite.get("failures", "")) + int(suite.get("errors", ""))
     assert (red == 0) == (verdict["exit_code"] == 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hexgate.report.measure_words import INDICATORS, indicator_name, label
+from hexgate.report.measure_words import INDICATORS, KEY_FIGURES, indicator_name, label, short_name
 from hexgate.report.strings import text
 from hexgate.report.text import Both, same
 from hexgate.report.view import Finding, IndicatorView, View
@@ -23,6 +23,7 @@ def caveats(view: View) -> list[Both]:
             found.append(text("caveat_waived", rule=rule.id))
         if rule.mode == "point" and rule.finding is Finding.PASS and rule.blocking:
             found.append(text("caveat_point", rule=rule.id))
+    found += _uncommitted(view)
     found.append(text("caveat_scope"))
     return found
 
@@ -34,7 +35,10 @@ def _of_indicator(indicator: IndicatorView) -> list[Both]:
     found = []
     for artifact in indicator.artifacts:
         found += _of_artifact(name, artifact)
-    if not any(rule.blocking for rule in indicator.rules):
+    measured = any(
+        artifact.get(KEY_FIGURES[indicator.name][0]) is not None for artifact in indicator.artifacts
+    )
+    if measured and not any(rule.blocking for rule in indicator.rules):
         found.append(text("caveat_no_rule", indicator=name))
     return found
 
@@ -45,12 +49,10 @@ def _of_artifact(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
         reason = same((artifact["invalid_reasons"] or [artifact["status"]])[0], 300)
         status = text(f"status_{artifact['status']}")
         found.append(text("caveat_status", indicator=name, status=status, reason=reason))
-    for measure, reason in list(artifact["cannot_certify"].items())[:20]:
-        words = label(artifact["indicator"], measure)
-        found.append(text("caveat_uncertified", indicator=name, measure=words, reason=same(reason, 300)))
+    found += _uncertified(name, artifact)
     if artifact["trust"] == "imported-asserted":
         found.append(text("caveat_trust", indicator=name))
-    if artifact.get("measurement") == "estimated":
+    if artifact.get("measurement") == "estimated" and not artifact["cannot_certify"]:
         found.append(text("caveat_estimated"))
     elif artifact.get("measurement") == "not_measured":
         found.append(text("caveat_energy"))
@@ -58,6 +60,33 @@ def _of_artifact(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
     if data["limit"] is not None:
         used, items = ("?" if data[key] is None else data[key] for key in ("used", "items"))
         found.append(text("caveat_limit", indicator=name, used=used, items=items))
-    if artifact["provenance"]["git_dirty"]:
-        found.append(text("caveat_dirty", indicator=name))
     return found
+
+
+def _uncertified(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
+    by_reason: dict[str, list[Both]] = {}
+    for measure, reason in list(artifact["cannot_certify"].items())[:20]:
+        by_reason.setdefault(reason, []).append(label(artifact["indicator"], measure))
+    return [
+        text(
+            "caveat_uncertified",
+            indicator=name,
+            measure=Both(", ", "、").join(words),
+            reason=same(reason, 300),
+        )
+        for reason, words in by_reason.items()
+    ]
+
+
+def _uncommitted(view: View) -> list[Both]:
+    held = [each for each in view.indicators if each.artifacts]
+    dirty = [
+        short_name(each.name)
+        for each in held
+        if any(artifact["provenance"]["git_dirty"] for artifact in each.artifacts)
+    ]
+    if not dirty:
+        return []
+    if len(dirty) == len(held):
+        return [text("caveat_dirty_all")]
+    return [text("caveat_dirty", indicators=Both(", ", "、").join(dirty))]

@@ -229,7 +229,8 @@ def attack_bars(
     value, low, high = drop
     against = () if limit is None else (limit,)
     ends = span(low, high, against=against)
-    said = number(value, against=against) + (f" ({ends})" if ends else "")
+    shown = number(value, against=against)
+    said = text("with", word=shown, more=ends)[lang] if ends else shown
     frame = Frame(92, 34, _WIDTH - 64, 122)
     x = scale(0, 1, frame.left, frame.right)
     drawing = _drawing("chart_attack", 168, lang, clean=number(clean_f1), adv=number(adv_f1), drop=said)
@@ -248,7 +249,7 @@ def attack_bars(
             drawing.line(x(clean_f1 - end), bottom - 6, x(clean_f1 - end), bottom + 6, "c-whisker")
     frame.x_axis(drawing, nice_ticks(0, 1), x, f"F1 · {text('drop')[lang]} {said}")
     if limit is not None:
-        label = f"{text('mark_limit')[lang]} {number(clean_f1 - limit)}"
+        label = text("limit_drop", limit=number(limit))[lang]
         marks = [Mark(clean_f1 - limit, label, "c-limit")]
         frame.marks_down(drawing, place(marks, x, frame.left, frame.right))
     return drawing.finish()

@@ -23,21 +23,52 @@ def headline(
     required: Sequence[Requirement],
     problems: Sequence[Both],
 ) -> Both:
-    """How many rules decided, and the first of them with its first reason."""
-    counted = deciding(rules, required)
-    waived = sum(rule.waived and rule.tier == "block" for rule in rules)
-    total = len(counted) + waived
+    """How many rules decided, how many requirements, and the first of them with its first reason."""
+    blocking = [rule for rule in rules if rule.blocking]
     if finding is Finding.PASS:
-        if waived:
-            return text("decided_PASS_waived", total=total, waived=waived)
-        return text("decided_PASS_1") if total == 1 else text("decided_PASS", total=total)
-    deciders = [each for each in counted if each.finding is finding]
+        return _sentences(_passed(rules, blocking, required))
+    deciders = [each for each in deciding(rules, required) if each.finding is finding]
     if not deciders:
         whole = text("decided_problems") if problems else text("none_judged")
         return _sentences([whole, *problems[:1]])
-    said = [text(f"decided_{finding.value}", count=len(deciders), total=total), *deciders[0].reasons[:1]]
-    others = sum(each.finding is not Finding.PASS for each in counted) - len(deciders)
+    said = []
+    by_rules = sum(isinstance(each, RuleView) for each in deciders)
+    if by_rules:
+        total = len(blocking) + _waived(rules)
+        said.append(text(f"decided_{finding.value}", count=by_rules, total=total))
+    if len(deciders) > by_rules:
+        missing = "MISSING" if finding is Finding.MISSING else "INVALID"
+        said.append(text(f"required_{missing}", count=len(deciders) - by_rules, total=len(required)))
+    said += deciders[0].reasons[:1]
+    others = sum(each.finding is not Finding.PASS for each in deciding(rules, required)) - len(deciders)
     return _sentences([*said, text("decided_more", count=others)] if others else said)
+
+
+def _waived(rules: Sequence[RuleView]) -> int:
+    return sum(rule.waived and rule.tier == "block" for rule in rules)
+
+
+def _passed(
+    rules: Sequence[RuleView], blocking: Sequence[RuleView], required: Sequence[Requirement]
+) -> list[Both]:
+    waived, accepted = _waived(rules), sum(rule.accepted for rule in blocking)
+    total = len(blocking) + waived
+    if waived:
+        said = [text("decided_PASS_waived", total=total, waived=waived)]
+        said += [text("decided_accepted", count=accepted)] if accepted else []
+    elif accepted:
+        one = total == 1
+        said = [
+            text("decided_PASS_1_accepted")
+            if one
+            else text("decided_PASS_accepted", total=total, count=accepted)
+        ]
+    else:
+        said = [text("decided_PASS_1") if total == 1 else text("decided_PASS", total=total)]
+    if required:
+        there = len(required)
+        said.append(text("required_there_1") if there == 1 else text("required_there", total=there))
+    return said
 
 
 def next_step(finding: Finding, rules: Sequence[RuleView], required: Sequence[Requirement]) -> Both:

@@ -17,10 +17,10 @@ from markupsafe import Markup, escape
 
 from hexgate.report.caveats import caveats
 from hexgate.report.measure_words import INDICATORS, label, short_name, title
-from hexgate.report.numbers import number, number_of
+from hexgate.report.numbers import THIN, number, number_of, percent
 from hexgate.report.reading import see
 from hexgate.report.section import section
-from hexgate.report.strings import text
+from hexgate.report.strings import EN, text
 from hexgate.report.text import Both, Lang, clean, same
 from hexgate.report.verdict_charts import hexagon, interval_bar
 from hexgate.report.view import Finding, RuleView, View, interval_name
@@ -31,12 +31,13 @@ MOST_BYTES = 400_000
 """A page is not larger than this: it gives up bars, reasons and rules where they pass, and says so."""
 
 GLYPHS = {
-    "PASS": "✓",
-    "FAIL": "✕",
-    "INCONCLUSIVE": "?",
-    "INVALID": "!",
-    "MISSING": "∅",
-    "UNJUDGED": "–",
+    "accepted": "✓*",
+    "pass": "✓",
+    "fail": "✕",
+    "inconclusive": "?",
+    "invalid": "!",
+    "missing": "∅",
+    "unjudged": "–",
 }
 _MOST_ARTIFACTS = 3
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -98,7 +99,7 @@ def _page(view: View, verdict: Mapping[str, Any], detail: _Detail, lang: Lang) -
         .render(
             lang=lang,
             view=view,
-            title=text("title", verdict=view.finding.word, subject=view.subject),
+            title=text("title", verdict=view.word, subject=view.subject),
             css=Markup((_TEMPLATES / "report.css").read_text("utf-8")),  # noqa: S704 our own file
             js=Markup(js),  # noqa: S704 our own file
             script_hash=f"sha256-{base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()}",
@@ -115,8 +116,12 @@ def _page(view: View, verdict: Mapping[str, Any], detail: _Detail, lang: Lang) -
                 for each in view.indicators
             },
             hexagon=lambda language: hexagon(
-                [each.finding for each in six], [short_name(each.name) for each in six], language
+                [each.style for each in six],
+                [short_name(each.name) for each in six],
+                [each.standing for each in six],
+                language,
             ),
+            level=_level(verdict),
             caveats=caveats(view),
             folders=[shlex.quote(clean(folder, 300)) for folder in (verdict.get("folders") or ())[:8]]
             or ["DIR"],
@@ -148,6 +153,7 @@ def _environment() -> Environment:
         counts=lambda artifact: text("counts", **{key: number(n) for key, n in artifact["counts"].items()}),
         moment=_moment,
         stated=_stated,
+        range=_range,
     )
     return environment
 
@@ -170,9 +176,20 @@ def _moment(stamp: Any) -> str:
     return clean(stamp, 40).replace("T", " ").replace("Z", " UTC")
 
 
-def _stated(artifact: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _stated(artifact: Mapping[str, Any]) -> list[tuple[str, Both]]:
     names = ("attack_type", "gradient_source", "measurement", "meter", "scope")
-    return [(name, clean(artifact[name], 120)) for name in names if artifact.get(name)]
+    said = [(name, clean(artifact[name], 120)) for name in names if artifact.get(name)]
+    return [(name, text(f"said_{each}") if f"said_{each}" in EN else same(each)) for name, each in said]
+
+
+def _range(ends: str | None) -> str:
+    # An interval may break after its dash, and nowhere else: its other spaces do not break.
+    return "" if ends is None else ends.replace(f"{THIN}–{THIN}", f"{THIN}– ")
+
+
+def _level(verdict: Mapping[str, Any]) -> Both:
+    confidence = number_of(verdict["policy"].get("confidence"))
+    return percent(0.95 if confidence is None else confidence)
 
 
 def _most_telling(rules: Sequence[RuleView], most: int | None) -> Sequence[RuleView]:
@@ -188,8 +205,7 @@ def _facts(verdict: Mapping[str, Any], view: View) -> list[tuple[str, Both, str]
     digest = clean(policy.get("sha256") or "", 80)
     facts = [("policy", same(policy["name"], 120), digest)]
     if confidence is not None:
-        level = f"{number(100 * confidence)}\u202f%"
-        facts.append(("confidence", text("one_sided", level=level), ""))
+        facts.append(("confidence", text("one_sided", level=percent(confidence)), ""))
     first = next((each.artifacts[0] for each in view.indicators if each.artifacts), None)
     if first is not None:
         facts.append(("host", same(first["environment"]["host_class"], 120), ""))

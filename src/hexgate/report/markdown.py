@@ -13,7 +13,7 @@ from hexgate.report.reading import see
 from hexgate.report.section import Figure, section
 from hexgate.report.strings import text
 from hexgate.report.text import Both, Lang, clean
-from hexgate.report.view import Finding, IndicatorView, RuleView, View
+from hexgate.report.view import Finding, IndicatorView, Requirement, RuleView, View
 
 __all__ = ["MOST_BYTES", "render_markdown"]
 
@@ -92,10 +92,7 @@ class _Page:
             "| --- | ---: | :---: | :---: | ---: | --- |",
         ]
         rows = [(rule.finding, rule.blocking, _row(rule, self._lang)) for rule in view.rules]
-        rows += [
-            (each.finding, True, _required(each.indicator, each.finding, self._lang))
-            for each in view.requirements
-        ]
+        rows += [(each.finding, True, _required(each, self._lang)) for each in view.requirements]
         room = int(self._left * _TABLE_SHARE)
         if sum(_size(row) + 1 for _, _, row in rows) > room:
             rows.sort(key=lambda row: (not row[1], order.index(row[0])))
@@ -135,13 +132,18 @@ class _Page:
 
 
 def _head(view: View, lang: Lang) -> str:
+    title = text("title", verdict=view.word, subject=view.subject)
     parts = [
-        f"## {_SIGNS[view.finding]} {view.finding.word[lang]}: {_escaped(view.subject[lang])}",
+        f"## {_sign(view.finding, view.accepted)} {_escaped(title[lang])}",
         f"{_escaped(view.decided[lang])}",
         f"**{_ours(view.then[lang])}**",
     ]
     if view.demonstration:
-        parts.insert(1, f"> **{text('demonstration')[lang]}.** {text('demonstration_more')[lang]}")
+        stop = "。" if lang == "zh" else ". "
+        parts.insert(
+            1,
+            f"> **{text('demonstration')[lang]}{stop.strip()}**{stop[1:]}{text('demonstration_more')[lang]}",
+        )
     return "\n\n".join(parts)
 
 
@@ -150,37 +152,59 @@ def _row(rule: RuleView, lang: Lang) -> str:
     tags += [text("mode_point")[lang]] if rule.mode == "point" else []
     tags += [text("waived")[lang]] if rule.waived else []
     name = f"{_escaped(short_name(rule.indicator)[lang])} · {_escaped(label(rule.indicator, rule.measure)[lang])}"
-    note = f"<br>{_code(rule.id)}{''.join(f' ({_escaped(tag)})' for tag in tags)}"
-    value = _escaped(rule.value_text[lang])
+    note = f"<br>{_code(rule.id)}{''.join(_aside(tag, lang) for tag in tags)}"
+    figure = rule.shown
+    value = _escaped(figure.value[lang]) + "".join(f"<br>{_escaped(each[lang])}" for each in figure.notes)
     if rule.loss_text is not None:
         value += f"<br>{_escaped(rule.loss_text[lang])}"
     cells = (
         name + note,
         value,
-        _escaped(rule.interval_text or "—"),
+        _escaped(figure.interval or "—"),
         _escaped(rule.limit_text[lang]),
-        "—" if rule.n is None else number(rule.n),
-        f"{_SIGNS[rule.finding]} {rule.finding.word[lang]}",
+        "—" if figure.n is None else _escaped(figure.n[lang]),
+        f"{_sign(rule.finding, rule.accepted)} {_escaped(rule.word[lang])}",
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _required(indicator: str, finding: Finding, lang: Lang) -> str:
-    name = f"{_escaped(short_name(indicator)[lang])}<br>{text('required')[lang]}"
-    return f"| {name} | — | — | — | — | {_SIGNS[finding]} {finding.word[lang]} |"
+def _required(required: Requirement, lang: Lang) -> str:
+    name = f"{_escaped(short_name(required.indicator)[lang])}<br>{text('required')[lang]}"
+    return f"| {name} | — | — | — | — | {_required_sign(required)}{required.word[lang]} |"
+
+
+def _required_sign(required: Requirement) -> str:
+    # That a file is there is no pass, and gets no tick.
+    return "" if required.finding is Finding.PASS else f"{_SIGNS[required.finding]} "
+
+
+def _sign(finding: Finding, accepted: bool) -> str:
+    return "☑️" if accepted else _SIGNS[finding]
+
+
+def _aside(words: str, lang: Lang) -> str:
+    return f"（{_escaped(words)}）" if lang == "zh" else f" ({_escaped(words)})"
 
 
 def _absent(view: View, lang: Lang) -> str:
     names = [indicator_name(each.name)[lang] for each in view.indicators[:6] if not each.artifacts]
-    return f"**{text('absent_named')[lang]}** {_escaped(', '.join(names))}"
+    space, comma = ("", "、") if lang == "zh" else (" ", ", ")
+    return f"**{text('absent_named')[lang]}**{space}{_escaped(comma.join(names))}"
 
 
 def _reasons(view: View, lang: Lang, *, passed: bool) -> list[str]:
-    judged = [(rule.id, rule.finding, rule.reasons) for rule in view.rules]
-    judged += [(each.indicator, each.finding, each.reasons) for each in view.requirements]
+    judged = [
+        (f"{_sign(rule.finding, rule.accepted)} {_code(rule.id)}", rule.finding, rule.told)
+        for rule in view.rules
+    ]
+    judged += [
+        (f"{_required_sign(each)}{_code(each.indicator)}", each.finding, each.told)
+        for each in view.requirements
+    ]
     judged.sort(key=lambda each: list(Finding).index(each[1]))
+    colon, mark = ("：", "；") if lang == "zh" else (": ", "; ")
     return [
-        f"{_SIGNS[finding]} {_code(name)}: {_escaped('; '.join(reason[lang] for reason in reasons[:6]))}"
+        f"{name}{colon}{_escaped(mark.join(reason[lang] for reason in reasons[:6]))}"
         for name, finding, reasons in judged
         if (finding is Finding.PASS) == passed
     ]
@@ -198,24 +222,29 @@ def _details(indicator: IndicatorView, lang: Lang) -> str:
         f"{status[lang]} · {trust[lang]} · {text('counts', **counts)[lang]}",
         _figures(part.figures, lang),
     ]
+    colon, comma = ("：", "、") if lang == "zh" else (": ", ", ")
     if part.missing:
         reasons = [
-            f"- {', '.join(_code(key) for key, _ in entries[:20])}: {_escaped(reason[lang])}"
+            f"- {comma.join(_code(key) for key, _ in entries[:20])}{colon}{_escaped(reason[lang])}"
             for reason, entries in part.missing[:10]
         ]
-        lines.append(f"{text('missing')[lang]}:\n\n" + "\n".join(reasons))
+        lines.append(f"{text('missing')[lang]}{colon.strip()}\n\n" + "\n".join(reasons))
     return "\n\n".join([*(line for line in lines if line), "</details>"])
 
 
 def _figures(figures: Iterable[Figure], lang: Lang) -> str:
     rows = [
-        f"| {_escaped(each.label[lang])} {_code(each.measure)} | {_escaped(each.value[lang])} | {each.interval or ''} |"
+        f"| {_escaped(each.label[lang])} {_code(each.measure)} | {_value(each, lang)} | {each.interval or ''} |"
         for each in figures
     ]
     if not rows:
         return ""
     head = f"| {text('figure')[lang]} | {text('value')[lang]} | {text('interval')[lang]} |\n| --- | ---: | :---: |\n"
     return head + "\n".join(rows)
+
+
+def _value(figure: Figure, lang: Lang) -> str:
+    return _escaped(figure.value[lang]) + (_aside(text("estimated")[lang], lang) if figure.estimated else "")
 
 
 def _size(block: str) -> int:

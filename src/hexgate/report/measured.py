@@ -8,10 +8,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from hexgate.contract.schema import load_schema, measures
-from hexgate.report.measure_words import indicator_name, label
-from hexgate.report.numbers import amount, span, spread_of
-from hexgate.report.text import Both, Lang, clean
+from hexgate.contract.schema import load_schema
+from hexgate.report.measure_words import brief_label, indicator_name, short_name
+from hexgate.report.shown import is_estimated, shown
+from hexgate.report.strings import text
+from hexgate.report.table import Figures, add_columns, below, cell
+from hexgate.report.text import Both, Lang, same
 
 __all__ = ["measured_table"]
 
@@ -33,24 +35,23 @@ _STATUS = {
 
 def measured_table(artifacts: Sequence[Mapping[str, Any]], *, lang: Lang) -> Table:
     """One row for each artifact: its headline measure with unit, two-sided interval and status."""
-    table = Table(*(getattr(head, lang) for head in _HEADS))
+    table = Figures(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    heads = [head[lang] for head in _HEADS]
+    add_columns(table, heads[:2], heads[2:5], heads[5:])
+    absent = []
     for data in artifacts:
         name = str(data["indicator"])
         measure = str(load_schema(name)["x-headline"])
-        interval = data["intervals"].get(measure)
-        value = data[measure]
-        if value is None:
-            shown = clean(data["missing"].get(measure, "null"), most=60)
-        else:
-            unit = measures(name)[measure].unit
-            shown = getattr(amount(value, unit, spread=spread_of(interval)), lang)
-        cells = (
-            getattr(indicator_name(name), lang),
-            getattr(label(name, measure), lang),
-            shown,
-            (span(interval["low"], interval["high"]) or "") if interval else "",
-            str(interval["n"]) if interval else "",
-            getattr(_STATUS[data["status"]], lang),
+        figure = shown(data, measure, judged=False, told=False)
+        notes = [text("estimated")] if is_estimated(data, measure) and data[measure] is not None else []
+        table.add_row(
+            Text(indicator_name(name)[lang]),
+            Text(brief_label(name, measure)[lang]),
+            cell(figure.value, lang, notes=notes),
+            cell(same(figure.interval or ""), lang),
+            cell(figure.n or same(""), lang),
+            Text(_STATUS[data["status"]][lang]),
         )
-        table.add_row(*map(Text, cells))
+        absent.append((short_name(name), figure.missing))
+    below(table, absent, lang)
     return table

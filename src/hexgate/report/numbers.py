@@ -57,7 +57,7 @@ def number(value: float, *, spread: float | None = None, against: Iterable[float
     Args:
         value: a finite number. Integers are never rounded below 10^9.
         spread: half of the width of its interval: two of the spread's digits are kept. Without one the
-            number keeps four significant digits, less trailing zeros.
+            number keeps four significant digits, less trailing zeros. Zero is always ``0``.
         against: limits that it is compared with. It is written as above, below or equal to each of them
             (and to zero) exactly if it is, with more digits than otherwise where that takes them.
 
@@ -67,6 +67,8 @@ def number(value: float, *, spread: float | None = None, against: Iterable[float
     if not is_number(value):
         raise ValueError(f"not a finite number: {value!r}")
     exact = _decimal(value)
+    if not exact:
+        return "0"
     limits = [Decimal(0), *(_decimal(limit) for limit in against)]
     if isinstance(value, int) and abs(value) < _LARGE:
         return _written(exact)

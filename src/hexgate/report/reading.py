@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from hexgate.contract.schema import indicators
 from hexgate.gate.reason_codes import ReasonCode
 from hexgate.gate.reasons import Reason, render
 from hexgate.report.headline import deciding, headline, next_step
-from hexgate.report.measure_words import INDICATORS
+from hexgate.report.measure_words import INDICATORS, KEY_FIGURES, label
 from hexgate.report.numbers import number_of
+from hexgate.report.shown import n_of
 from hexgate.report.strings import text
 from hexgate.report.text import Both, clean, same
 from hexgate.report.view import Finding, IndicatorView, Requirement, RuleView, View
 
 __all__ = ["reason_text", "see"]
+
+_N = re.compile("n = [0-9\u202f]+")
 
 
 def see(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]]) -> View:
@@ -25,12 +31,16 @@ def see(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]]) -> V
         verdict: the gate's verdict, ``hexgate/verdict/1.x``.
         artifacts: the artifacts it was taken on, as read and checked.
     """
-    rules = tuple(_rule(rule) for rule in verdict["rules"])
-    required = tuple(_requirement(each) for each in verdict.get("requirements") or ())
+    near = _Near(verdict.get("folders") or ())
+    read = [_rule(rule, artifacts, near) for rule in verdict["rules"]]
+    rules = tuple(sorted(read, key=lambda rule: _place(rule.indicator)))
+    required = tuple(_requirement(each, artifacts, near) for each in verdict.get("requirements") or ())
     finding = Finding(verdict["verdict"])
     judged = [*(rule.indicator for rule in rules), *(each.indicator for each in required)]
     others = sorted({*judged, *(str(each.get("indicator")) for each in artifacts)} - set(INDICATORS))
-    problems = tuple(reason_text(problem) for problem in verdict.get("problems") or ())
+    problems = tuple(near.text(problem) for problem in verdict.get("problems") or ())
+    multiplicity = verdict.get("multiplicity")
+    notes = verdict.get("notes") or ()
     return View(
         finding=finding,
         subject=_subject(verdict, artifacts),
@@ -41,15 +51,40 @@ def see(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]]) -> V
         requirements=required,
         indicators=tuple(_indicator(name, rules, required, artifacts) for name in (*INDICATORS, *others)),
         problems=problems,
-        notes=_notes(verdict),
-        unused=tuple(reason_text(each) for each in verdict.get("unused_artifacts") or ()),
+        notes=tuple(near.text(note) for note in [*notes, *([multiplicity] if multiplicity else ())]),
+        pressing=tuple(near.text(note) for note in notes if _code(note) != ReasonCode.DEMONSTRATION.value),
+        unused=tuple(near.text(each) for each in verdict.get("unused_artifacts") or ()),
     )
 
 
-def _notes(verdict: Mapping[str, Any]) -> tuple[Both, ...]:
-    multiplicity = verdict.get("multiplicity")
-    notes = [*(verdict.get("notes") or ()), *([multiplicity] if multiplicity else ())]
-    return tuple(reason_text(note) for note in notes)
+@dataclass(frozen=True)
+class _Near:
+    """Reasons with their paths as seen from the folders that were judged."""
+
+    folders: Sequence[Any]
+
+    def text(self, reason: Any) -> Both:
+        found = reason_text(reason)
+        for folder in self.folders:
+            if isinstance(folder, str) and len(folder) > 1 and folder.startswith("/"):
+                found = _nearer(found, f"{folder.rstrip('/')}/", f"{PurePosixPath(folder).name}/")
+        return found
+
+
+def _nearer(found: Both, whole: str, short: str) -> Both:
+    return found.map(lambda shown: shown.replace(whole, short))
+
+
+def _place(indicator: str) -> int:
+    return INDICATORS.index(indicator) if indicator in INDICATORS else len(INDICATORS)
+
+
+def _source(
+    artifacts: Sequence[Mapping[str, Any]], indicator: str, artifact_id: Any = None
+) -> Mapping[str, Any] | None:
+    own = [each for each in artifacts if each.get("indicator") == indicator and indicator in indicators()]
+    named = [each for each in own if each.get("artifact_id") == artifact_id]
+    return next(iter(named or own), None)
 
 
 def reason_text(reason: Any) -> Both:
@@ -71,7 +106,8 @@ def reason_text(reason: Any) -> Both:
     return Both(clean(english, 1000), clean(chinese or english, 1000))
 
 
-def _rule(rule: Mapping[str, Any]) -> RuleView:
+def _rule(rule: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], near: _Near) -> RuleView:
+    codes = {_code(reason) for reason in rule.get("reasons") or ()}
     more, n = number_of(rule.get("more_needed")), number_of(rule.get("n"))
     interval, loss, why = rule.get("interval"), rule.get("loss"), rule.get("why")
     return RuleView(
@@ -85,8 +121,9 @@ def _rule(rule: Mapping[str, Any]) -> RuleView:
         mode=clean(rule["mode"], 20),
         finding=Finding(rule["verdict"]),
         waived=bool(rule.get("waived")),
-        reasons=tuple(reason_text(reason) for reason in rule.get("reasons") or ()),
-        uncertified=any(_code(reason) == ReasonCode.UNCERTIFIED.value for reason in rule.get("reasons") or ()),
+        reasons=tuple(_in_windows(near.text(reason), interval) for reason in rule.get("reasons") or ()),
+        accepted=rule["verdict"] == Finding.PASS.value and ReasonCode.UNCERTIFIED_ACCEPTED.value in codes,
+        uncertified=ReasonCode.UNCERTIFIED.value in codes,
         why=clean(why) if why else None,
         value=number_of(rule.get("value")),
         interval=interval if isinstance(interval, Mapping) else None,
@@ -95,16 +132,31 @@ def _rule(rule: Mapping[str, Any]) -> RuleView:
         more_needed=None if more is None else int(more),
         baseline=number_of(rule.get("baseline_value")),
         loss=loss if isinstance(loss, Mapping) else None,
+        source=_source(artifacts, rule["indicator"], rule.get("artifact_id")),
     )
+
+
+def _in_windows(reason: Both, interval: Any) -> Both:
+    # The n of means over windows counts windows: beside a rate it would be read as requests.
+    windows = n_of(interval)
+    if windows is None or windows.en == windows.zh:
+        return reason
+    return Both(_N.sub(windows.en, reason.en), _N.sub(windows.zh, reason.zh))
 
 
 def _code(reason: Any) -> Any:
     return reason.get("code") if isinstance(reason, Mapping) else None
 
 
-def _requirement(requirement: Mapping[str, Any]) -> Requirement:
-    reasons = tuple(reason_text(reason) for reason in requirement.get("reasons") or ())
-    return Requirement(clean(requirement["indicator"], 60), Finding(requirement["verdict"]), reasons)
+def _requirement(
+    requirement: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], near: _Near
+) -> Requirement:
+    name, finding = clean(requirement["indicator"], 60), Finding(requirement["verdict"])
+    reasons = [near.text(reason) for reason in requirement.get("reasons") or ()]
+    source, chief = _source(artifacts, name), KEY_FIGURES.get(name, ("",))[0]
+    if finding is Finding.PASS and source is not None and reasons and source.get(chief) is None:
+        reasons[0] = text("required_null", reason=reasons[0], measure=label(name, chief))
+    return Requirement(name, finding, tuple(reasons))
 
 
 def _indicator(
@@ -114,12 +166,13 @@ def _indicator(
     artifacts: Sequence[Mapping[str, Any]],
 ) -> IndicatorView:
     own = tuple(rule for rule in rules if rule.indicator == name)
-    # That an artifact is there and sound is no answer where a rule that does not block asks for more.
-    asked = [each for each in required if each.finding is not Finding.PASS or not own]
+    # That an artifact is there passes nothing: only a requirement that is not met is a verdict.
+    asked = [each for each in required if each.finding is not Finding.PASS]
     findings = {each.finding for each in deciding(own, asked) if each.indicator == name}
     return IndicatorView(
         name=name,
         finding=next((finding for finding in Finding if finding in findings), Finding.UNJUDGED),
+        present=any(each.indicator == name and each.finding is Finding.PASS for each in required),
         waived=any(rule.waived for rule in own),
         rules=own,
         artifacts=tuple(each for each in artifacts if each.get("indicator") == name and name in indicators()),

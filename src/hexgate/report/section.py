@@ -13,16 +13,19 @@ from hexgate.contract.schema import Better, measures
 from hexgate.report import charts
 from hexgate.report.measure_words import KEY_FIGURES, label, meaning
 from hexgate.report.numbers import amount, is_number, number, number_of, spread_of
+from hexgate.report.shown import interval_of, is_estimated, n_of
 from hexgate.report.strings import text
 from hexgate.report.svg import Mark
 from hexgate.report.text import Both, Lang, clean, same
-from hexgate.report.view import IndicatorView, RuleView, interval_of
+from hexgate.report.view import IndicatorView, RuleView
 
 __all__ = ["Figure", "Row", "Section", "block", "section"]
 
 _MOST_ROWS = 60
 _BLOCKS = ("method", "dataset", "detector", "environment", "provenance")
 _GIB = 2**30
+_RSS, _TOTAL = "process_rss_bytes", "memory_total_bytes"
+_ENOUGH_SAMPLES = 5
 
 Drawer = Callable[[Lang], Markup]
 
@@ -37,10 +40,12 @@ class Figure:
     """What it is called."""
     value: Both
     """The value with its unit."""
+    estimated: bool
+    """Whether it is an estimate from declared watts."""
     interval: str | None
     """Its interval."""
-    n: int | None
-    """Observations the interval rests on."""
+    n: Both | None
+    """What the interval rests on."""
     meaning: Both
     """What it is."""
     better: Both | None
@@ -53,7 +58,7 @@ class Row:
 
     key: str
     """Its key, dotted where it lies deeper."""
-    value: str
+    value: str | Both
     """Its value."""
 
 
@@ -72,7 +77,9 @@ class Section:
     charts: tuple[tuple[Both, Drawer], ...]
     """Its charts: what each shows, and who draws it."""
     resources: Drawer | None
-    """The chart of what the host did, where it was sampled."""
+    """The chart of what the host did, where it was sampled often enough."""
+    too_short: Both | None
+    """That it was not, where it was sampled at all."""
     moved: tuple[Row, ...]
     """How far its counters moved, and what could not be sampled."""
     blocks: tuple[tuple[Both, tuple[Row, ...]], ...]
@@ -86,6 +93,7 @@ def section(indicator: IndicatorView, artifact: Mapping[str, Any]) -> Section:
         for measure in measures(indicator.name)
         if is_number(artifact.get(measure))
     )
+    few = _too_few(artifact["resources"])
     by_name = {figure.measure: figure for figure in figures}
     return Section(
         artifact=artifact,
@@ -93,7 +101,8 @@ def section(indicator: IndicatorView, artifact: Mapping[str, Any]) -> Section:
         figures=figures,
         missing=_missing(indicator.name, artifact),
         charts=tuple(_charts(indicator, artifact)),
-        resources=_resources(artifact),
+        resources=_resources(artifact) if few is None else None,
+        too_short=None if few is None else text("too_short", samples=few),
         moved=_moved(artifact["resources"]),
         blocks=tuple((text(name), rows) for name in _BLOCKS if (rows := block(artifact.get(name)))),
     )
@@ -125,6 +134,8 @@ def _scalar(value: Any) -> str:
         return "—"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and is_number(value):
+        return f"{value:.6g}"
     if isinstance(value, (list, tuple)):
         shown = ", ".join(_scalar(entry) for entry in value[:24])
         return clean(f"{shown}, … (+{len(value) - 24})" if len(value) > 24 else shown or "—", 400)
@@ -139,13 +150,13 @@ def _figure(indicator: IndicatorView, artifact: Mapping[str, Any], measure: str)
     contract = measures(indicator.name)[measure]
     against = _limits(indicator.rules, measure)
     interval = artifact["intervals"].get(measure)
-    n = number_of(interval.get("n")) if interval else None
     return Figure(
         measure=measure,
         label=label(indicator.name, measure),
         value=amount(artifact[measure], contract.unit, spread=spread_of(interval), against=against),
+        estimated=is_estimated(artifact, measure),
         interval=interval_of(interval, against=against),
-        n=None if n is None else int(n),
+        n=n_of(interval),
         meaning=meaning(indicator.name, measure),
         better=None if contract.better is Better.NEITHER else text(f"better_{contract.better.value}"),
     )
@@ -239,7 +250,7 @@ def _toxicity(indicator: IndicatorView, artifact: Mapping[str, Any]) -> list[tup
             toxic, scored, unscored = group["toxic"], group["scored"], group["unscored"]
             note = text("of", count=number(toxic), total=number(scored))[lang]
             if unscored:
-                note += f", {text('unscored', count=number(unscored))[lang]}"
+                note += text("comma")[lang] + text("unscored", count=number(unscored))[lang]
             found.append(charts.Bar(name, toxic / scored if scored else None, note))
         return sorted(found, key=lambda bar: -(bar.share or 0))
 
@@ -265,8 +276,15 @@ def _power(indicator: IndicatorView, artifact: Mapping[str, Any]) -> list[tuple[
 
 def _resources(artifact: Mapping[str, Any]) -> Drawer | None:
     levels = _levels(artifact["resources"])
-    rows = [_meter(name, levels) for name in levels]
+    # Memory against its total is a number: bars of it all look alike.
+    rows = [_meter(name, levels) for name in levels if "_total_" not in name and name != _RSS]
     return (lambda lang: charts.meters(rows, lang)) if rows else None
+
+
+def _too_few(resources: Mapping[str, Any]) -> int | None:
+    samples = [number_of(level.get("samples")) for level in _levels(resources).values()]
+    most = max((int(each) for each in samples if each is not None), default=_ENOUGH_SAMPLES)
+    return most if most < _ENOUGH_SAMPLES else None
 
 
 def _levels(resources: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -281,13 +299,24 @@ def _levels(resources: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def _moved(resources: Mapping[str, Any]) -> tuple[Row, ...]:
     # The levels are in the chart; counters, and what could not be sampled, are left.
-    return block(
-        {
-            name: entry
-            for name, entry in resources.items()
-            if isinstance(entry, Mapping) and "mean" not in entry
-        }
-    )
+    counters = {
+        name: _short(entry)
+        for name, entry in resources.items()
+        if isinstance(entry, Mapping) and "mean" not in entry
+    }
+    return _memory(_levels(resources)) + block(counters)
+
+
+def _memory(levels: Mapping[str, Mapping[str, Any]]) -> tuple[Row, ...]:
+    if _RSS not in levels or _TOTAL not in levels:
+        return ()
+    sizes = {"mean": levels[_RSS]["mean"], "most": levels[_RSS]["max"], "total": levels[_TOTAL]["max"]}
+    words = text("rss_of_total", **{key: number(float(size) / _GIB) for key, size in sizes.items()})
+    return (Row(_RSS, words),)
+
+
+def _short(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: number(value) if is_number(value) else value for key, value in entry.items()}
 
 
 def _meter(name: str, levels: Mapping[str, Mapping[str, Any]]) -> charts.Meter:
@@ -295,7 +324,7 @@ def _meter(name: str, levels: Mapping[str, Mapping[str, Any]]) -> charts.Meter:
     whole = levels.get(name.replace("_used_", "_total_"), {}).get("max", most)
     full = max(most, 1.0) if "_ratio" in name else max(most, float(whole))
     if "_bytes" in name:
-        note = f"{number(mean / _GIB, spread=0.05)} / {number(most / _GIB, spread=0.05)} GiB"
+        note = f"{number(mean / _GIB)} / {number(most / _GIB)} GiB"
     else:
-        note = f"{number(mean, spread=0.05)} / {number(most, spread=0.05)}"
+        note = f"{number(mean)} / {number(most)}"
     return charts.Meter(name, mean, most, full, note)

@@ -139,7 +139,10 @@ class Frame:
         """Vertical lines with their labels above, in as many rows as they need."""
         for each in placed:
             height = self.top - 6 - ROW * each.row
-            drawing.line(each.at, height + 3, each.at, self.bottom, each.mark.style)
+            drawing.line(each.at, height + 6, each.at, self.bottom, each.mark.style)
+        # After all lines: a label's halo keeps the lines of others off its letters.
+        for each in placed:
+            height = self.top - 6 - ROW * each.row
             drawing.text(each.left, height, each.mark.label, f"c-label {each.mark.style}-label")
 
     def marks_across(self, drawing: Drawing, marks: Sequence[Mark], y: Scale) -> None:
@@ -198,7 +201,8 @@ def _n(value: float) -> str:
 def _tick(value: float) -> str:
     if value and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.3g}"
-    return f"{value:.6f}".rstrip("0").rstrip(".") or "0"
+    shown = f"{value:,.6f}" if abs(value) >= 10_000 else f"{value:.6f}"
+    return shown.rstrip("0").rstrip(".").replace(",", "\u202f") or "0"
 
 
 def text_width(content: str) -> float:

@@ -8,10 +8,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from hexgate.report.measure_words import label, short_name
+from hexgate.report.measure_words import brief_label, short_name
 from hexgate.report.reading import see
 from hexgate.report.strings import text
-from hexgate.report.text import Lang
+from hexgate.report.table import Figures, add_columns, below, cell, plain
+from hexgate.report.text import Lang, same
 from hexgate.report.view import Finding, IndicatorView, interval_name
 
 __all__ = ["render_conclusion", "render_table"]
@@ -24,10 +25,6 @@ _COLOURS = {
     Finding.MISSING: "cyan",
     Finding.UNJUDGED: "dim",
 }
-# Consoles that do not speak UTF-8 can still show these.
-_PLAIN = str.maketrans(
-    {"\u202f": " ", "\u2212": "-", "–": "-", "≥": ">=", "≤": "<=", "×": "x", "—": "-", "∅": "-"}
-)
 
 
 def render_table(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], *, lang: Lang) -> Table:
@@ -40,22 +37,26 @@ def render_table(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, An
     """
     view = see(verdict, artifacts)
     interval = interval_name(rule.interval for rule in view.rules)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(text("indicator")[lang], overflow="fold")
-    table.add_column(text("measure")[lang], overflow="fold")
-    table.add_column(text("value")[lang], justify="right", overflow="fold")
-    table.add_column(_plain(interval[lang]), justify="right", overflow="fold")
-    table.add_column(text("limit")[lang], justify="right", overflow="fold")
-    table.add_column(text("verdict")[lang], overflow="fold")
+    table = Figures(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    add_columns(
+        table,
+        [text(name)[lang] for name in ("indicator", "measure")],
+        [text("value")[lang], plain(interval[lang]), text("limit")[lang]],
+        [text("verdict")[lang]],
+    )
     for indicator in view.indicators:
         table.add_row(*_row(indicator, lang))
+    absent = [(short_name(each.name), each.headline.missing) for each in view.indicators]
+    below(table, absent, lang)
     return table
 
 
 def render_conclusion(
     verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], *, lang: Lang
 ) -> Text:
-    """The verdict, what decided it, what else a reader must know, and what to do next: a line each.
+    """The verdict and what decided it, what is wrong with the set, and what to do next: a line each.
+
+    What every verdict under the same policy would say as well is left to the reports.
 
     Args:
         verdict: the gate's verdict, ``hexgate/verdict/1.x``.
@@ -63,24 +64,21 @@ def render_conclusion(
         lang: its language.
     """
     view = see(verdict, artifacts)
-    head = Text.assemble((_plain(view.finding.word[lang]).plain, _COLOURS[view.finding]), ": ")
-    lines = [head + _plain(view.decided[lang])]
-    lines += [_plain(line[lang]) for line in (*view.problems, *view.notes, view.then)]
+    colour = "yellow" if view.accepted else _COLOURS[view.finding]
+    head = Text.assemble((plain(view.word[lang]), colour), text("colon")[lang])
+    lines = [head + Text(plain(view.decided[lang]))]
+    lines += [Text(plain(line[lang])) for line in (*view.problems, *view.pressing, view.then)]
     return Text("\n").join(lines)
 
 
 def _row(indicator: IndicatorView, lang: Lang) -> list[Text]:
-    value, ends = indicator.headline
-    chief = indicator.chief
+    figure, chief = indicator.headline, indicator.chief
+    colour = "yellow" if indicator.accepted else _COLOURS[indicator.finding]
     return [
-        _plain(short_name(indicator.name)[lang]),
-        _plain(label(indicator.name, indicator.headline_measure)[lang]),
-        _plain(value[lang]),
-        _plain(ends or "-"),
-        _plain("-" if chief is None else chief.limit_text[lang]),
-        Text(indicator.standing[lang], style=_COLOURS[indicator.finding]),
+        Text(plain(short_name(indicator.name)[lang])),
+        Text(plain(brief_label(indicator.name, indicator.headline_measure)[lang])),
+        cell(figure.value, lang, notes=figure.notes, soft=not figure.judged),
+        cell(same(figure.interval or "-"), lang),
+        cell(same("-") if chief is None else chief.limit_text, lang),
+        Text(plain(indicator.standing[lang]), style=colour),
     ]
-
-
-def _plain(content: str) -> Text:
-    return Text(" ".join(content.translate(_PLAIN).split("\n")))

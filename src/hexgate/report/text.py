@@ -70,10 +70,9 @@ class Amount(Both):
     """The unit; empty where there is none."""
 
     def __html__(self) -> str:
-        figure = f'<span class="nb">{escape(self.number)}</span>'
-        if not self.unit.en:
-            return figure
-        return f'{figure}<wbr><span class="nb unit">\u202f{self.unit.__html__()}</span>'
+        space = "\u202f" if self.unit.en else ""
+        figure = f'<span class="nb">{escape(self.number)}{space}</span>'
+        return f'{figure}<wbr><span class="nb unit">{self.unit.__html__()}</span>' if space else figure
 
 
 def same(text: Any, most: int = 600) -> Both:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from hexgate.contract.schema import measures
 from hexgate.report.measure_words import KEY_FIGURES
-from hexgate.report.numbers import THIN, amount, number, number_of, span, spread_of
+from hexgate.report.numbers import THIN, amount, number, number_of, percent, spread_of
+from hexgate.report.shown import Shown, interval_of, n_of, shown
 from hexgate.report.strings import EN, text
 from hexgate.report.text import Both, same
 
@@ -21,7 +21,6 @@ __all__ = [
     "Scale",
     "View",
     "interval_name",
-    "interval_of",
 ]
 
 
@@ -59,6 +58,8 @@ class Scale:
     """The limit on the same axis."""
     passes_above: bool
     """Whether the side above the limit is the one that passes."""
+    bound: float | None = None
+    """The one-sided bound that was held against the limit, where one was."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class RuleView:
     """Whether somebody answers for it, so that it does not count."""
     reasons: tuple[Both, ...]
     """Why the verdict is what it is."""
+    accepted: bool
+    """Whether it passes on evidence that cannot certify, which the policy accepts."""
     uncertified: bool
     """Whether what is lacking is not more samples, but evidence that may certify."""
     why: str | None
@@ -105,11 +108,29 @@ class RuleView:
     """The baseline's value, for a rule that compares."""
     loss: Mapping[str, Any] | None
     """The loss against it: value, low, high."""
+    source: Mapping[str, Any] | None
+    """The artifact that it is about, judged or not."""
 
     @property
     def blocking(self) -> bool:
         """Whether its verdict counts."""
         return self.tier == "block" and not self.waived
+
+    @property
+    def word(self) -> Both:
+        """Its verdict as it is called."""
+        return text("PASS_accepted") if self.accepted else self.finding.word
+
+    @property
+    def style(self) -> str:
+        """Its verdict as the page colours it."""
+        return "accepted" if self.accepted else self.finding.value.lower()
+
+    @property
+    def told(self) -> tuple[Both, ...]:
+        """Its reasons without its name, for where they stand under it."""
+        name = f"{self.indicator}.{self.measure}"
+        return tuple(_without(reason, name, self.indicator) for reason in self.reasons)
 
     @property
     def tier_word(self) -> Both:
@@ -127,11 +148,15 @@ class RuleView:
         return () if self.limit is None or self.compares else (self.limit,)
 
     @property
-    def value_text(self) -> Both:
-        """The value with its unit, or that there is none."""
+    def shown(self) -> Shown:
+        """Its figure: the value that was judged, else the one that the artifact has."""
+        found = shown(self.source, self.measure, judged=False, against=self.against)
         if self.value is None:
-            return text("not_measured")
-        return amount(self.value, self.unit, spread=spread_of(self.interval), against=self.against)
+            return found
+        value = amount(self.value, self.unit, spread=spread_of(self.interval), against=self.against)
+        n = n_of(self.interval) or (None if self.n is None else same(number(self.n)))
+        notes = tuple(note for note in found.notes if note == text("estimated"))
+        return Shown(value, interval_of(self.interval, against=self.against), n, True, notes, None)
 
     @property
     def limit_text(self) -> Both:
@@ -171,12 +196,15 @@ class RuleView:
                 return None
             limit = self.limit * abs(self.baseline)
         low, high = (number_of((source or {}).get(end)) for end in ("low", "high"))
-        return Scale(value, low, high, limit, passes_above=self.comparator == "at_least")
+        above = self.comparator == "at_least"
+        return Scale(value, low, high, limit, above, self._bound(above))
 
-    @property
-    def interval_text(self) -> str | None:
-        """Both ends of the interval, or None where there is none."""
-        return interval_of(self.interval, against=self.against)
+    def _bound(self, above: bool) -> float | None:
+        if self.interval is None or self.compares or self.mode == "point":
+            return None
+        # A rule fails by its other bound: even that one breaks the limit.
+        lower = above != (self.finding is Finding.FAIL)
+        return number_of(self.interval.get("lower_bound" if lower else "upper_bound"))
 
 
 @dataclass(frozen=True)
@@ -190,6 +218,21 @@ class Requirement:
     reasons: tuple[Both, ...]
     """Why."""
 
+    @property
+    def style(self) -> str:
+        """Its verdict as the page colours it; that a file is there is no pass."""
+        return "unjudged" if self.finding is Finding.PASS else self.finding.value.lower()
+
+    @property
+    def word(self) -> Both:
+        """Its verdict as it is called."""
+        return text("present") if self.finding is Finding.PASS else self.finding.word
+
+    @property
+    def told(self) -> tuple[Both, ...]:
+        """Its reasons without its name, for where they stand under it."""
+        return tuple(_without(reason, self.indicator) for reason in self.reasons)
+
 
 @dataclass(frozen=True)
 class IndicatorView:
@@ -198,7 +241,9 @@ class IndicatorView:
     name: str
     """The indicator."""
     finding: Finding
-    """The gravest verdict of its blocking rules, or of the requirement that it is there."""
+    """The gravest verdict of its blocking rules, or of the requirement that it is there if that is not met."""
+    present: bool
+    """Whether it is required, and there."""
     waived: bool
     """Whether a waived rule is among its rules."""
     rules: tuple[RuleView, ...]
@@ -221,29 +266,30 @@ class IndicatorView:
     def standing(self) -> Both:
         """The finding in words; where no rule blocks, what the one says that was waived, warns or tracks."""
         if self.finding is not Finding.UNJUDGED:
-            return (
-                text("with", word=self.finding.word, more=text("waived"))
-                if self.waived
-                else self.finding.word
-            )
+            word = text("PASS_accepted") if self.accepted else self.finding.word
+            return text("with", word=word, more=text("waived")) if self.waived else word
         if self.chief is None:
-            return self.finding.word
+            return text("present") if self.present else self.finding.word
         more = text("waived") if self.chief.waived else self.chief.tier_word
-        return text("with", word=self.chief.finding.word, more=more)
+        return text("with", word=self.chief.word, more=more)
 
     @property
-    def headline(self) -> tuple[Both, str | None]:
-        """Its one figure, with unit, and that figure's interval."""
-        chief = self.chief
-        if chief is not None and chief.value is not None:
-            return chief.value_text, chief.interval_text
-        measure = KEY_FIGURES.get(self.name, ("",))[0]
-        value = number_of(self.artifacts[0].get(measure)) if self.artifacts else None
-        if value is None:
-            return text("not_measured"), None
-        interval = self.artifacts[0].get("intervals", {}).get(measure)
-        unit = measures(self.name)[measure].unit
-        return amount(value, unit, spread=spread_of(interval)), interval_of(interval)
+    def accepted(self) -> bool:
+        """Whether it passes, and a rule of it only on evidence that cannot certify."""
+        return self.finding is Finding.PASS and any(rule.accepted and rule.blocking for rule in self.rules)
+
+    @property
+    def style(self) -> str:
+        """Its verdict as the page colours it."""
+        return "accepted" if self.accepted else self.finding.value.lower()
+
+    @property
+    def headline(self) -> Shown:
+        """Its one figure."""
+        if self.chief is not None:
+            return self.chief.shown
+        source = self.artifacts[0] if self.artifacts else None
+        return shown(source, self.headline_measure, judged=False, told=self.finding is not Finding.UNJUDGED)
 
     @property
     def headline_measure(self) -> str:
@@ -267,7 +313,7 @@ class View:
     then: Both
     """One sentence on what to do next."""
     rules: tuple[RuleView, ...]
-    """All rules, in the policy's order."""
+    """All rules, in the order of the indicators, then of the policy."""
     requirements: tuple[Requirement, ...]
     """Indicators that have to be there although no blocking rule judges them."""
     indicators: tuple[IndicatorView, ...]
@@ -276,21 +322,38 @@ class View:
     """What is wrong with the whole set, so that the gate cannot pass."""
     notes: tuple[Both, ...]
     """What a reader should know of the set, and that blocks nothing."""
+    pressing: tuple[Both, ...]
+    """Those of the notes that are about this set alone, and not about every one judged by the same policy."""
     unused: tuple[Both, ...]
     """Artifacts that no rule used."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the gate passes, and a rule only on evidence that cannot certify."""
+        return self.finding is Finding.PASS and any(rule.accepted and rule.blocking for rule in self.rules)
+
+    @property
+    def word(self) -> Both:
+        """The verdict as it is called."""
+        return text("PASS_accepted") if self.accepted else self.finding.word
+
+    @property
+    def style(self) -> str:
+        """The verdict as the page colours it."""
+        return "accepted" if self.accepted else self.finding.value.lower()
 
 
 def interval_name(intervals: Iterable[Any]) -> Both:
     """What a column of intervals is called: with their level, if they have one in common."""
     levels = {number_of(each.get("level")) for each in intervals if isinstance(each, Mapping)}
     level = levels.pop() if len(levels) == 1 else None
-    return (
-        text("interval") if level is None else text("interval_level", level=f"{number(100 * level)}{THIN}%")
-    )
+    return text("interval") if level is None else text("interval_level", level=percent(level))
 
 
-def interval_of(interval: Any, *, against: tuple[float, ...] = ()) -> str | None:
-    """Both ends of an artifact's interval in words, or None where there is none."""
-    if not isinstance(interval, Mapping):
-        return None
-    return span(number_of(interval.get("low")), number_of(interval.get("high")), against=against)
+def _without(reason: Both, *names: str) -> Both:
+    for name in names:
+        if reason.en.startswith(f"{name}: "):
+            return Both(
+                reason.en[len(name) + 2 :], reason.zh.removeprefix(f"{name}：").removeprefix(f"{name}: ")
+            )
+    return reason
