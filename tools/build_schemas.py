@@ -40,6 +40,7 @@ def build(indicator: str) -> dict[str, Any]:
         "x-version": VERSION,
         "x-headline": part["x-headline"],
         "x-own": list(part["properties"]),
+        "x-evidence": part["x-evidence"],
         "x-identities": part["x-identities"],
         "$defs": part.get("$defs", {}) | envelope["$defs"],
     }

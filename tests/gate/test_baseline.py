@@ -222,7 +222,9 @@ def classified(folder: Path, predictions: list[str | None], truth: list[str], **
         for i, (label, guess) in enumerate(zip(truth, predictions, strict=True))
     ]
     data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    evidence = artifact(folder=folder)["evidence"]
     (folder / "accuracy_f1.samples.jsonl").write_bytes(data)
+    evidence["samples"] |= {"sha256": sha256_bytes(data), "rows": n}
     correct = sum(a == b for a, b in zip(truth, predictions, strict=True))
     given = ["none" if guess is None else guess for guess in predictions]
     f1 = float(f1_score(truth, given, labels=LABELS, average="macro", zero_division=0))
@@ -236,7 +238,7 @@ def classified(folder: Path, predictions: list[str | None], truth: list[str], **
             for name, value in {"f1": f1, "exact_match": correct / n}.items()
         },
         method=artifact()["method"] | how | method,
-        evidence={"samples": {"path": "accuracy_f1.samples.jsonl", "sha256": sha256_bytes(data), "rows": n}},
+        evidence=evidence,
     )
     write_artifact(folder / "accuracy_f1.json", made)
     return folder

@@ -256,7 +256,7 @@ FAULTS: list[tuple[str, Break, Verdict, int, Code]] = [
     ("evidence edited", _swap_evidence, *invalid(Code.EVIDENCE_CHANGED)),
     (
         "evidence emptied",
-        lambda f: (f / "toxicity.samples.jsonl").write_bytes(b""),
+        lambda f: (f / "toxicity.replies.jsonl").write_bytes(b""),
         *invalid(Code.EVIDENCE_CHANGED),
     ),
     (

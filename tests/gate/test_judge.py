@@ -220,10 +220,10 @@ def test_trust_is_a_ladder(least: str, trust: str, verdict: Verdict) -> None:
 def test_changed_evidence_is_refused_even_where_none_is_required(tmp_path: Path) -> None:
     folder = put_all(tmp_path)
     loose = policy(evidence={"require_evidence_files": False})
-    (folder / "toxicity.samples.jsonl").unlink()
+    (folder / "toxicity.replies.jsonl").unlink()
     assert judge(loose, loaded(folder), now=NOW).verdict is Verdict.PASS
 
-    (folder / "toxicity.samples.jsonl").write_text("{}\n", encoding="utf-8")
+    (folder / "toxicity.replies.jsonl").write_text("{}\n", encoding="utf-8")
     assert judge(loose, loaded(folder), now=NOW).verdict is Verdict.INVALID
 
 

@@ -219,3 +219,22 @@ def test_an_endpoint_that_states_nothing_of_itself_takes_its_shape_from_the_data
 
     assert done.error is None
     check(tmp_path / f"{name}.json")
+
+
+@pytest.mark.parametrize("zero_division", ["zero", "one", "exclude"])
+def test_credit_for_classes_that_never_occur_certifies_nothing(zero_division: str, tmp_path: Path) -> None:
+    lines = HELD_OUT.read_text("utf-8").splitlines()
+    data = tmp_path / "sevens.jsonl"
+    data.write_text("\n".join(line for line in lines if json.loads(line)["label"] == "7") + "\n", "utf-8")
+    measured("accuracy_f1", str(DIGITS), tmp_path, data=str(data), zero_division=zero_division)
+    found = check(tmp_path / "accuracy_f1.json").data
+    doubted = set(found["cannot_certify"])
+    assert doubted == ({"precision", "recall", "f1", "f1_parsed"} if zero_division == "one" else set())
+
+
+@pytest.mark.parametrize("averaging", ["macro", "weighted", "micro"])
+def test_zero_division_one_that_raised_nothing_certifies(averaging: str, tmp_path: Path) -> None:
+    measured(
+        "accuracy_f1", str(DIGITS), tmp_path, data=str(HELD_OUT), averaging=averaging, zero_division="one"
+    )
+    assert check(tmp_path / "accuracy_f1.json").data["cannot_certify"] == {}

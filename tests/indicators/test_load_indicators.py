@@ -8,11 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binom, binomtest, t
 
 from hexgate.contract.artifact import Artifact
 from hexgate.errors import TargetFailed
-from hexgate.load.records import Outcome
+from hexgate.indicators.base import Job
+from hexgate.indicators.recompute import recompute
+from hexgate.indicators.workload import workload
+from hexgate.load.engine import run_plan
+from hexgate.load.plan import closed_loop
+from hexgate.load.records import Outcome, Recorder
+from hexgate.targets.base import Output, Subject, Target
+from hexgate.targets.card import Card
 from hexgate.targets.registry import OpenOptions
 from support.measuring import array, check, measured, rows
 from support.scripted import ScriptedServer
@@ -136,6 +144,142 @@ def test_failures_are_counted_and_have_no_latency(
     # Two tokens: one gap.
     assert found["tpot_p50_ms"] == np.quantile(tpot_ms, 0.5, method="inverted_cdf")
     assert found["ttft_p50_ms"] < found["p50_ms"]
+
+
+def test_one_request_is_no_rate(scripted: Callable[..., ScriptedServer], tmp_path: Path) -> None:
+    server = scripted(predict=lambda inputs: [[0.0, 1.0]] * len(inputs))
+    data = tmp_path / "items.jsonl"
+    data.write_text('{"input": [0, 1], "label": "0"}\n', "utf-8")
+
+    measured(
+        "throughput_rps", f"{server.origin}/predict", tmp_path, data=str(data), rate_rps=5.0, duration_s=0.2,
+        arrival="constant", load_warmup=3,
+    )  # fmt: skip
+
+    found = check(tmp_path / "throughput_rps.json").data
+    assert found["status"] == "invalid"
+    assert found["completed"] == 1
+    assert "too few for a rate" in found["invalid_reasons"][0]
+    assert found["intervals"]["rps"]["low"] == found["intervals"]["rps"]["lower_bound"] == 0.0
+    assert "bounds below 0 are set to 0" in found["intervals"]["rps"]["method"]
+
+
+def test_a_slow_server_is_not_a_starved_client(
+    scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    server = scripted()
+
+    def predict(inputs: list[list[float]]) -> list[list[float]]:
+        time.sleep(0.2)
+        return [[0.0, 1.0]] * len(inputs)
+
+    server.predict = predict
+    data = tmp_path / "items.jsonl"
+    data.write_text('{"input": [0, 1], "label": "0"}\n', "utf-8")
+
+    done = measured(
+        "latency_p99",
+        f"{server.origin}/predict",
+        tmp_path,
+        data=str(data),
+        requests=4,
+        concurrency=4,
+        warmup=0,
+    )
+
+    assert done.error is None
+    assert check(tmp_path / "latency_p99.json").data["status"] == "complete"
+
+
+@pytest.mark.parametrize("name", ["latency_p99", "throughput_rps"])
+def test_a_stopped_load_is_not_complete_whatever_its_artifact_says(
+    name: str, scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    server = scripted()
+
+    def predict(inputs: list[list[float]]) -> list[list[float]]:
+        if server.asked >= 10:
+            server.die()
+        return [[0.0, 1.0]] * len(inputs)
+
+    server.predict = predict
+    data = tmp_path / "items.jsonl"
+    data.write_text('{"input": [0, 1], "label": "0"}\n', "utf-8")
+    more = {"requests": 500} if name == "latency_p99" else {}
+    measured(name, f"{server.origin}/predict", tmp_path, data=str(data), **more)
+    artifact = check(tmp_path / f"{name}.json")
+    reason = "the load was stopped before its end: unreachable"
+    assert artifact.data["status"] == "partial"
+    assert reason in artifact.data["invalid_reasons"]
+
+    relabelled = Artifact(artifact.path, {**artifact.data, "status": "complete", "invalid_reasons": []})
+
+    assert any(reason in difference for difference in recompute(relabelled).differences)
+
+
+@pytest.mark.parametrize("shed", [[], [[0.1]], [[0.1, 0.2]]])
+@pytest.mark.parametrize("name", ["latency_p99", "throughput_rps", "power_efficiency"])
+def test_a_server_that_sheds_its_load_shows_no_figures_for_it(
+    name: str, shed: list[list[float]], scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    server = scripted()
+    server.predict = lambda inputs: shed if server.asked > 8 else [[0.0, 0.5, 1.0]] * len(inputs)
+    data = tmp_path / "items.jsonl"
+    data.write_text('{"input": [0, 1], "label": "0"}\n', "utf-8")
+
+    measured(name, f"{server.origin}/predict", tmp_path, data=str(data))
+
+    artifact = check(tmp_path / f"{name}.json")
+    assert artifact.data["counts"]["succeeded"] <= 8
+    assert artifact.data["counts"]["errored"] > 0
+    assert len(good(artifact)) <= 8
+
+
+@pytest.mark.parametrize("name", ["latency_p99", "throughput_rps"])
+def test_a_generator_that_says_nothing_has_not_answered(
+    name: str, scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    server = scripted(chat=lambda _: "")
+    data = tmp_path / "prompts.txt"
+    data.write_text("hello\n", "utf-8")
+
+    assert measured(name, server.v1, tmp_path, data=str(data)).error is not None
+
+    artifact = check(tmp_path / f"{name}.json")
+    assert artifact.data["status"] == "invalid"
+    assert artifact.data["counts"]["succeeded"] == 0
+    assert all(str(row["error"]).startswith("empty: ") for row in rows(artifact, "replies"))
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.zeros((0, 3)),
+        np.zeros((2, 3)),
+        np.zeros((1, 1)),
+        np.zeros(3),
+        np.full((1, 3), np.nan),
+        np.zeros((1, 4)),
+    ],
+    ids=str,
+)
+def test_a_predictor_in_this_process_must_answer_each_input(scores: NDArray[np.float64]) -> None:
+    class Broken:
+        labels = ("a", "b", "c")
+        input_shape = (2,)
+        output = Output.LOGITS
+
+        def scores(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            return (scores if batch[0, 0] else np.zeros((1, 3))).astype(np.float32)
+
+    job = Job(
+        target=Target("broken", Subject("broken", "onnx", "broken", None), Card(), predictor=Broken()),
+        data=None, options=None, limit=4,
+    )  # fmt: skip
+    load = workload(job, mode=None, max_tokens=1)
+    records = Recorder()
+    run_plan(closed_loop(concurrency=1, items=4, requests=8), load.driver, records)
+    assert set(records.array()["outcome"].tolist()) == {Outcome.ERROR}
 
 
 def test_time_outs_have_a_ratio_of_their_own(scripted: Callable[..., ScriptedServer], tmp_path: Path) -> None:

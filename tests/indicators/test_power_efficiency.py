@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,12 @@ def figures(
     *,
     tokens: int = NEVER,
     ok: bool = True,
+    package: Domain = PACKAGE,
+    run: dict[str, Any] | None = None,
     **method: Any,
 ) -> Figures:
     """Idle from 0 s to 2 s, work of 100 requests from 2 s to 12 s, idle from 12 s to 14 s, at known watts."""
+    folder.mkdir(exist_ok=True)
     evidence = EvidenceWriter(folder, "power_efficiency")
     plan = closed_loop(concurrency=1, items=1, duration_s=10.0, seed=0)
     evidence.document("plan_head", plan.head())
@@ -53,13 +57,15 @@ def figures(
         stamps = (NEVER, sent, sent, *(NEVER,) * 5, end)
         records.add((n, 0, False, *stamps, outcome, 0, 1, NEVER, NEVER, tokens, 0))
     evidence.array("requests", records.array())
+    if run is not None:
+        evidence.document("run", run)
     marks = evidence.rows("windows")
     for name, start, end in (("idle_before", 0, 2), ("work", 2, 12), ("idle_after", 12, 14)):
         cpu_s = 8.0 if name == "work" else None
         marks.write({"name": name, "start_ns": (100 + start) * S, "end_ns": (100 + end) * S, "cpu_s": cpu_s})
     domains = []
     if watts is not None:
-        domains = [PACKAGE.to_json()]
+        domains = [package.to_json()]
         trace = evidence.rows("power")
         joules = 7.0
         for step in range(-50, 1450):
@@ -156,6 +162,42 @@ def test_work_that_failed_costs_energy_and_has_no_price_a_request(tmp_path: Path
     assert found.values["energy_per_request_j"] is None
     assert found.missing["energy_per_request_j"] == "no request succeeded"
     assert found.invalid_reasons == ("no request succeeded",)
+
+
+def test_the_sensors_own_error_is_in_the_interval(tmp_path: Path) -> None:
+    plain = figures(tmp_path / "plain", steady).intervals["energy_per_request_j"]
+    package = replace(PACKAGE, systematic_ratio=0.05)
+    widened = figures(tmp_path / "widened", steady, package=package).intervals["energy_per_request_j"]
+    assert plain.upper_bound == pytest.approx(6.0, rel=0.01)
+    assert widened.lower_bound == pytest.approx(6.0 * (1 - 1.645 * 0.05), rel=0.01)
+    assert widened.upper_bound == pytest.approx(6.0 * (1 + 1.645 * 0.05), rel=0.01)
+    assert widened.low == pytest.approx(6.0 * (1 - 1.96 * 0.05), rel=0.01)
+    assert widened.high == pytest.approx(6.0 * (1 + 1.96 * 0.05), rel=0.01)
+    assert "relative standard uncertainty of 0.05" in widened.method
+    assert "relative standard" not in plain.method
+
+
+def test_no_bound_of_an_energy_is_below_zero(tmp_path: Path) -> None:
+    found = figures(
+        tmp_path, lambda t_s: 2000.0 if 2 <= t_s < 3 else 20.0, package=replace(PACKAGE, max_power_w=None)
+    )
+    interval = found.intervals["energy_per_request_j"]
+    assert interval.low == 0.0
+    assert interval.lower_bound == 0.0
+
+
+def test_a_stopped_workload_is_invalid(tmp_path: Path) -> None:
+    found = figures(tmp_path, steady, run={"stopped": "interrupted", "stopped_ns": 10 * S})
+    assert found.invalid_reasons == ("the workload was stopped before its end (interrupted)",)
+
+
+@pytest.mark.parametrize("stuck_at_s", [4.0, 7.0])
+def test_a_counter_that_freezes_is_not_measured(stuck_at_s: float, tmp_path: Path) -> None:
+    found = figures(tmp_path, lambda t_s: 60.0 if t_s < stuck_at_s else 0.0)
+    assert found.values["measurement"] == "not_measured"
+    assert found.values["energy_j"] is None
+    assert "stood still" in found.missing["energy_j"]
+    assert found.values["domains"][0]["validity"] == "invalid"
 
 
 @pytest.fixture

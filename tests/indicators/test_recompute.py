@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hexgate.contract.artifact import Artifact, read_artifact
+from hexgate.contract.canonical import sha256_bytes
 from hexgate.errors import EvidenceError
 from hexgate.indicators import INDICATORS
 from hexgate.indicators.recompute import recompute
@@ -77,6 +78,57 @@ def test_an_altered_row_is_found(name: str, file: str, key: str, value: object, 
     row = next(row for row in changed if row[key] not in {None, value} and row.get("label") != value)
     row[key] = value
     assert recompute(forge_rows(original, file, changed)).differences
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("robustness_adv", "eps", 0.3),
+        ("toxicity", "certifies", True),
+        ("accuracy_f1", "seed", 99),
+        ("latency_p99", "limit_ms", 1e9),
+    ],
+)
+def test_an_altered_method_is_found(name: str, key: str, value: object, copy: Copy) -> None:
+    original = copy(name)
+    differences = recompute(forge(original, method={**original.data["method"], key: value})).differences
+    assert any(line.startswith(f"$.method.{key}:") for line in differences)
+
+
+@pytest.mark.parametrize("name", INDICATORS)
+def test_an_altered_number_of_rows_is_found(name: str, copy: Copy) -> None:
+    original = copy(name)
+    for file, entry in original.data["evidence"].items():
+        altered = {**original.data["evidence"], file: {**entry, "rows": entry["rows"] + 1}}
+        differences = recompute(forge(original, evidence=altered)).differences
+        assert [line.split(":")[0] for line in differences] == [f"$.evidence.{file}.rows"]
+
+
+@pytest.mark.parametrize("name", INDICATORS)
+def test_essential_evidence_that_is_no_longer_named_is_found(name: str, copy: Copy) -> None:
+    original = copy(name)
+    kept = {key: entry for key, entry in original.data["evidence"].items() if key != "method"}
+    differences = recompute(forge(original, evidence=kept)).differences
+    assert [line.split(":")[0] for line in differences] == ["$.evidence.method"]
+
+
+def test_a_run_of_another_plan_is_found(copy: Copy) -> None:
+    original = copy("latency_p99")
+    (run,) = rows(original, "run")
+    differences = recompute(forge_rows(original, "run", [{**run, "plan_digest": "0" * 64}])).differences
+    assert any("plan" in line for line in differences)
+
+
+def test_an_array_that_is_cut_off_is_an_error_of_the_evidence(copy: Copy) -> None:
+    original = copy("latency_p99")
+    entry = original.data["evidence"]["requests"]
+    path = original.path.parent / entry["path"]
+    for data in (b"", path.read_bytes()[:-40], path.read_bytes()[:30] + b"xx" + path.read_bytes()[32:]):
+        path.write_bytes(data)
+        named = {**entry, "sha256": sha256_bytes(data)}
+        altered = forge(original, evidence={**original.data["evidence"], "requests": named})
+        with pytest.raises(EvidenceError):
+            recompute(altered)
 
 
 def test_a_row_that_was_taken_out_is_found(copy: Copy) -> None:

@@ -120,9 +120,13 @@ def test_the_drop_has_the_interval_of_a_paired_bootstrap(of_digits: Callable[[st
     assert high - low < 2 * (f1["high"] - f1["low"])
 
 
-def test_an_attack_without_room_changes_nothing(tmp_path: Path) -> None:
-    measured("robustness_adv", "demo:", tmp_path, eps=0.0, limit=20)
+@pytest.mark.parametrize("eps", [0.0, 1e-9])
+def test_an_attack_without_room_is_no_measurement(tmp_path: Path, eps: float) -> None:
+    done = measured("robustness_adv", "demo:", tmp_path, eps=eps, limit=20)
+    assert done.error is not None
     found = check(tmp_path / "robustness_adv.json").data
+    assert found["status"] == "invalid"
+    assert "no room" in found["invalid_reasons"][0]
     assert [found["n_flipped"], found["n_newly_wrong"], found["eps0_flips"]] == [0, 0, 0]
     assert found["f1_drop"] == 0.0
 
@@ -155,14 +159,59 @@ def test_a_masked_gradient_is_suspect_and_certifies_nothing(
         "robustness_adv", f"{server.origin}/predict", tmp_path, data=str(HELD_OUT), limit=12, attack="fgsm"
     )
 
-    assert done.error is None
+    # No item that was right was moved, so there is nothing to judge.
+    assert done.error is not None
     found = check(tmp_path / "robustness_adv.json").data
-    assert found["status"] == "complete"
+    assert found["status"] == "invalid"
+    assert "it did nothing" in found["invalid_reasons"][0]
     assert found["success_rate"] == 0.0
     assert found["zero_gradient_ratio"] > 0.9
     assert any("masked" in reason for reason in found["suspect_reasons"])
     assert {"success_rate", "f1_drop", "robust_accuracy"} <= set(found["cannot_certify"])
     assert "too weak" in found["cannot_certify"]["f1_drop"]
+
+
+def test_an_attack_that_follows_ripples_certifies_nothing(
+    scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    network = Network()
+
+    def rippled(inputs: list[list[float]]) -> list[list[float]]:
+        values = np.array(inputs)
+        return (network.logits(values) + 0.2 * np.sin(3e3 * values @ network.inward.T[:, :10])).tolist()
+
+    server = scripted(predict=rippled)
+    done = measured(
+        "robustness_adv", f"{server.origin}/predict", tmp_path, data=str(HELD_OUT), limit=24, attack="fgsm",
+        eps=0.1,
+    )  # fmt: skip
+
+    assert done.error is None
+    found = check(tmp_path / "robustness_adv.json").data
+    assert found["status"] == "complete"
+    assert found["zero_gradient_ratio"] == 0.0
+    assert any("Square with 200 queries" in reason for reason in found["suspect_reasons"])
+    assert "too weak" in found["cannot_certify"]["f1_drop"]
+
+
+def test_an_endpoint_that_states_no_shape_is_judged_by_its_inputs(
+    scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    def predict(inputs: list[list[float]]) -> list[list[float]]:
+        means = np.array(inputs).mean(axis=1)
+        return np.stack([means, 1 - means], axis=1).tolist()
+
+    items = tmp_path / "items.jsonl"
+    vectors = [([0.3] * 1025, "1"), ([0.7] * 1025, "0")]
+    items.write_text(
+        "".join(
+            json.dumps({"id": label, "input": values, "label": label}) + "\n" for values, label in vectors
+        ),
+        "utf-8",
+    )
+    server = scripted(predict=predict)
+    done = measured("robustness_adv", f"{server.origin}/predict", tmp_path, data=str(items), queries=20)
+    assert done.artifact.data["attack_type"] == "square"
 
 
 def test_a_model_that_is_never_right_has_nothing_to_lose(

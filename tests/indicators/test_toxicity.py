@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import binomtest
 
 from hexgate.errors import DataError, EvidenceError, TargetFailed, TargetUnusable
-from support.measuring import HELD_OUT, check, measured, rows
+from hexgate.indicators.recompute import recompute
+from support.measuring import HELD_OUT, check, forge, measured, rows
 from support.scripted import ScriptedServer
 
 
@@ -146,3 +147,88 @@ def test_a_target_that_writes_nothing_cannot_be_measured(
     server = scripted(predict=lambda inputs: [[0.0, 1.0]] * len(inputs))
     with pytest.raises(TargetUnusable, match="writes none"):
         measured("toxicity", f"{server.origin}/predict", tmp_path)
+
+
+def framed(folder: Path, rows_of: list[tuple[str, str | None]]) -> Path:
+    path = folder / "framed.jsonl"
+    lines = [
+        json.dumps({"id": f"p{n}", "prompt": text, "lang": "en", "group": "a", "frame": frame}) + "\n"
+        for n, (text, frame) in enumerate(rows_of)
+    ]
+    path.write_text("".join(lines), "utf-8")
+    return path
+
+
+def test_the_same_prompt_many_times_is_one_observation(
+    scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    data = framed(tmp_path, [("prompt 1 end", None)] * 700)
+    measured("toxicity", scripted(chat=lambda _: "a fine day").v1, tmp_path, data=str(data))
+    found = check(tmp_path / "toxicity.json").data
+    assert found["scored_samples"] == 700
+    interval = found["intervals"]["toxic_ratio"]
+    assert interval["n"] == 1
+    assert interval["upper_bound"] == pytest.approx(0.95)
+
+
+def test_toxic_replies_that_come_by_the_frame_widen_the_interval(
+    scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    data = framed(tmp_path, [(f"prompt {n} end", f"f{n // 10}") for n in range(200)])
+    server = scripted(chat=lambda prompt: "you idiot" if number(prompt) < 20 else "a fine day")
+    measured("toxicity", server.v1, tmp_path, data=str(data))
+    found = check(tmp_path / "toxicity.json").data
+    interval = found["intervals"]["toxic_ratio"]
+    assert found["toxic_ratio"] == 0.1
+    assert interval["n"] == 20
+    assert interval["high"] == pytest.approx(binomtest(2, 20).proportion_ci(0.95, "exact").high, abs=1e-9)
+    assert "20 frames" in interval["method"]
+    assert "cannot be estimated" in found["intervals"]["unscored_ratio"]["method"]
+
+
+def test_the_demonstration_has_every_reply_scored_and_a_bound_below_its_limit(tmp_path: Path) -> None:
+    measured("toxicity", "demo:", tmp_path, data="demo:", max_tokens=64)
+    found = check(tmp_path / "toxicity.json").data
+    assert (found["unscored_samples"], found["toxic_count"]) == (0, 0)
+    interval = found["intervals"]["toxic_ratio"]
+    assert interval["n"] == 1728
+    assert interval["upper_bound"] < 0.005
+    assert "216 frames" in interval["method"]
+
+
+def test_replies_in_a_language_that_is_not_covered_are_no_clean_ones(
+    scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    server = scripted(chat=lambda _: "Ferme la bouche, espèce de concombre")
+    done = measured("toxicity", server.v1, tmp_path, data=str(prompts(tmp_path, 30)))
+    assert isinstance(done.error, EvidenceError)
+    found = check(tmp_path / "toxicity.json").data
+    assert found["status"] == "invalid"
+    assert found["toxic_ratio"] is None
+    assert found["unscored_samples"] == 30
+
+
+@pytest.mark.parametrize("also_the_card", [False, True])
+def test_an_edited_threshold_is_refused(
+    also_the_card: bool, scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    measured("toxicity", scripted(chat=lambda _: "you idiot").v1, tmp_path, data=str(prompts(tmp_path, 4)))
+    artifact = check(tmp_path / "toxicity.json")
+    method = {**artifact.data["method"], "threshold": 0.99}
+    if also_the_card:
+        method["detector"] = {**method["detector"], "threshold": 0.99}
+    with pytest.raises(EvidenceError, match="threshold"):
+        recompute(forge(artifact, method=method))
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_a_detector_that_is_edited_to_certify_does_not(
+    validated: bool, scripted: Callable[..., ScriptedServer], tmp_path: Path
+) -> None:
+    measured("toxicity", scripted(chat=lambda _: "a fine day").v1, tmp_path, data=str(prompts(tmp_path, 4)))
+    artifact = check(tmp_path / "toxicity.json")
+    detector = {**artifact.data["detector"], "validated": validated}
+    method = {**artifact.data["method"], "certifies": True, "why_not": None, "detector": detector}
+    again = recompute(forge(artifact, method=method, detector=detector, cannot_certify={}))
+    assert any(line.startswith("$.cannot_certify") for line in again.differences)
+    assert validated == any(line.startswith("$.detector.validated") for line in again.differences)

@@ -449,6 +449,30 @@ def test_a_full_disk_ends_the_run_and_the_records_stay(serve: Serve) -> None:
     assert outcomes(records.array()).ok >= 10
 
 
+def test_what_the_first_answer_has_the_others_must_have(serve: Serve) -> None:
+    async def script(call: Any, wire: Any) -> None:
+        width = 3 if call.number < 5 else 2
+        await wire.reply(json.dumps({"scores": [[0.5] * width]}).encode())
+
+    plan = closed_loop(concurrency=1, items=7, requests=12)
+    records, spooled = Recorder(), list[Mapping[str, Any]]()
+    run_plan(plan, predict_at(serve(script).url), records, spool=spooled.append)
+    assert (outcomes(records.array()).ok, outcomes(records.array()).error) == (5, 7)
+    assert spooled[-1]["error"] == "protocol: 2 scores for an input where there are 3 classes"
+
+
+def test_a_model_in_this_process_that_says_nothing_has_not_answered() -> None:
+    records, spooled = Recorder(), list[Mapping[str, Any]]()
+
+    def call(item: int) -> CallOutcome:
+        return CallOutcome(text="" if item else "yes")
+
+    plan = closed_loop(concurrency=1, items=2, requests=20)
+    run_plan(plan, CallableDriver(call), records, spool=spooled.append)
+    assert (outcomes(records.array()).ok, outcomes(records.array()).error) == (10, 10)
+    assert {row["error"] for row in spooled} == {None, "empty: a reply without text"}
+
+
 def test_too_few_asks() -> None:
     driver = EndpointDriver(Endpoint("http://127.0.0.1:1", "predict"), ASKS[:3])
     with pytest.raises(InputError, match="more data items"):

@@ -224,10 +224,6 @@ def test_a_stop_ends_the_window() -> None:
     assert throughput(nothing, closed(5), stopped_ns=S).throughput_rps == 0.0
 
 
-def test_empty_replies_are_counted() -> None:
-    assert throughput(rows(*sequence(3, S, events=0)), closed(3)).empty == 3
-
-
 def lagging(n: int, rate: float, lag_ns: int, *, late: int | None = None) -> NDArray[np.void]:
     gap = int(S / rate)
     return rows(
@@ -277,6 +273,58 @@ def test_a_closed_loop_client_that_leaves_its_slots_empty_is_starved() -> None:
     # A long tail behind the last request taken up leaves slots empty for no fault of the client.
     tail = rows(*sequence(10, MS), {"sent_ns": 10 * MS, "end_ns": 60 * S})
     assert client_health(tail, closed(11)).starved is False
+
+
+def bursts(n: int, slots: int, *, each_ns: int, gap_ns: int = 0, warmup: int = 0) -> NDArray[np.void]:
+    """So many requests in lock step: a slot takes the next one `gap_ns` after its last; slots start 1 us apart."""
+    return rows(
+        *[
+            {
+                "warmup": i < warmup,
+                "sent_ns": (begin := i // slots * (each_ns + gap_ns) + i % slots * 1000),
+                "end_ns": begin + each_ns,
+            }
+            for i in range(n)
+        ]
+    )
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 2, 3, 4, 6, 50])
+@pytest.mark.parametrize("timed", [1, 2, 4, 5, 6, 7, 8, 9, 40])
+def test_one_burst_on_a_slow_server_says_nothing_of_the_client(timed: int, warmup: int) -> None:
+    plan = closed(timed, concurrency=4, warmup=warmup)
+    records = bursts(warmup + timed, 4, each_ns=S, warmup=warmup)
+    assert client_health(records, plan).reasons == ()
+    busy = throughput(records, plan).busy_ratio
+    assert busy is None if timed + min(warmup, 3) < 8 and timed <= 4 else busy is None or busy > 0.99
+
+
+@pytest.mark.parametrize("warmup", [0, 3, 50])
+def test_a_client_that_leaves_its_slots_empty_between_bursts_is_starved(warmup: int) -> None:
+    plan = closed(12, concurrency=4, warmup=warmup)
+    records = bursts(warmup + 12, 4, each_ns=10 * MS, gap_ns=30 * MS, warmup=warmup)
+    assert "slots" in client_health(records, plan).reasons[0]
+
+
+def test_an_open_loop_counts_no_warm_up() -> None:
+    # The last of the warm-up ends inside the window that begins with it.
+    plan = constant(2, 1.0, warmup=2)
+    records = rows(
+        *[
+            {
+                "warmup": i < 2,
+                "due_ns": i * S,
+                "sent_ns": i * S,
+                "end_ns": i * S + 1500 * MS,
+                "output_tokens": 3,
+            }
+            for i in range(4)
+        ]
+    )
+    found = throughput(records, plan)
+    assert (found.window_s, found.successes, found.throughput_rps) == (2.0, 1, 0.5)
+    assert found.output_tokens_per_s == 1.5
+    assert sum(found.windows_rps) / 20 == pytest.approx(0.5)
 
 
 def test_sockets_that_this_machine_lacked_are_its_own_fault() -> None:

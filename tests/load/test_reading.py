@@ -74,13 +74,26 @@ def test_a_whole_reply_has_no_token_times() -> None:
     assert (attempt.events, attempt.output_tokens, attempt.text) == (1, 2, "hi")
 
 
-def test_an_empty_reply_is_empty_and_not_unknown() -> None:
+def test_an_empty_reply_is_no_success() -> None:
     attempt = read_exchange(
-        exchange(event({"role": "assistant"}), event(finish="stop") + DONE), CHAT, stream=True
+        exchange(event({"role": "assistant"}), event(finish="stop", **usage(0)) + DONE), CHAT, stream=True
     )
-    assert (attempt.outcome, attempt.text, attempt.events) == (Outcome.OK, "", 0)
+    assert (attempt.outcome, attempt.text, attempt.events) == (Outcome.ERROR, None, 0)
+    assert attempt.error == "empty: a reply without text, finished as stop"
     assert attempt.first_event_ns == 200
     assert attempt.first_token_ns == NEVER
+    body = {"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}
+    whole = read_exchange(exchange(json.dumps(body).encode()), CHAT, stream=False)
+    assert (whole.outcome, whole.error) == (
+        Outcome.ERROR,
+        "empty: a reply without text, finished as content_filter",
+    )
+
+
+def test_reasoning_alone_is_an_answer() -> None:
+    got = exchange(event({"reasoning_content": "hm"}), event(finish="length") + DONE)
+    attempt = read_exchange(got, CHAT, stream=True)
+    assert (attempt.outcome, attempt.text, attempt.events) == (Outcome.OK, "", 1)
 
 
 def test_scores() -> None:
@@ -91,6 +104,36 @@ def test_scores() -> None:
         210,
         None,
     )
+    assert attempt.classes == 2
+
+
+@pytest.mark.parametrize(
+    ("scores", "error"),
+    [
+        ([], "empty: a reply without scores"),
+        ([[]], "protocol: 0 scores for an input"),
+        ([[0.1]], "protocol: 1 scores for an input"),
+        ([[0.1, 0.2]], "protocol: 2 scores for an input where there are 3 classes"),
+        ([[0.1, 0.2, 0.3]] * 2, "protocol: 2 rows of scores where 1 were asked for"),
+        ([[0.1, 0.2, 0.3], [0.1, 0.2]], "protocol: the rows of scores have different lengths"),
+        ([[0.1, 0.2, float("nan")]], "protocol: "),
+        ([[0.1, 0.2, float("inf")]], "protocol: "),
+    ],
+)
+def test_scores_that_answer_nothing_are_no_success(scores: list[list[float]], error: str) -> None:
+    got = exchange(json.dumps({"scores": scores}).encode())
+    attempt = read_exchange(got, dialect("predict"), stream=False, inputs=1, classes=3)
+    assert attempt.outcome is Outcome.ERROR
+    assert attempt.error is not None
+    assert attempt.error.startswith(error)
+    assert attempt.classes == NEVER
+
+
+def test_an_empty_tensor_is_no_success() -> None:
+    body = {"outputs": [{"name": "y", "datatype": "FP32", "shape": [0, 10], "data": []}]}
+    got = exchange(json.dumps(body).encode())
+    attempt = read_exchange(got, dialect("kserve-v2"), stream=False, inputs=1)
+    assert (attempt.outcome, attempt.error) == (Outcome.ERROR, "empty: a reply without scores")
 
 
 @pytest.mark.parametrize(

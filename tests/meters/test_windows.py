@@ -292,3 +292,30 @@ def test_rows_of_failed_reads_leave_a_gap() -> None:
         {"t_ns": 3, "domain": "a", "value": 2.5},
     ]
     assert traces(rows) == {"a": [(1, 1.5), (3, 2.5)], "b": []}
+
+
+class TestStuckCounters:
+    """A counter that freezes shows no power, which is not the same as none being drawn."""
+
+    WINDOW = Window(1 * S, 9 * S)
+
+    def _frozen(self, since_s: float, until_s: float = math.inf) -> list[tuple[int, float]]:
+        def joules(t: float) -> float:
+            return 80 * (min(t, since_s) + max(0.0, t - until_s))
+
+        return _sample(joules, end_s=10)
+
+    @pytest.mark.parametrize(("since_s", "until_s"), [(5, math.inf), (3, 4.5), (7.7, math.inf), (-1, 2.5)])
+    def test_a_freeze_is_not_measured(self, since_s: float, until_s: float) -> None:
+        domain = replace(RAPL, update_s=0.001)
+        assert "stood still" in _refused(energy_j(self._frozen(since_s, until_s), domain, self.WINDOW))
+
+    @pytest.mark.parametrize(("since_s", "until_s"), [(5, 5.8), (9.05, math.inf), (-1, 0.9)])
+    def test_a_short_rest_and_one_outside_are_fine(self, since_s: float, until_s: float) -> None:
+        domain = replace(RAPL, update_s=0.001)
+        _measured(energy_j(self._frozen(since_s, until_s), domain, self.WINDOW))
+
+    def test_a_counter_that_is_refreshed_rarely_is_not_stuck(self) -> None:
+        for domain in (replace(COUNTER, update_s=2.0), COUNTER):
+            trace = _sample(lambda t: 80.0 * 2 * (t // 2), end_s=30)
+            _measured(energy_j(trace, domain, Window(3 * S, 25 * S)))

@@ -82,6 +82,20 @@ def test_coverage_by_simulation(phi):
     assert missed / trials < 0.09
 
 
+def test_bounds_stop_at_the_floor_and_say_so():
+    values = [0.0, 0.0, 0.0, 50.0]
+    free = batch_means(values, what="rate")
+    assert free.low < free.lower_bound < 0.0
+    bounded = batch_means(values, what="rate", floor=0.0)
+    assert (bounded.low, bounded.lower_bound) == (0.0, 0.0)
+    assert (bounded.high, bounded.upper_bound, bounded.n) == (free.high, free.upper_bound, free.n)
+    assert bounded.method.endswith("; bounds below 0 are set to 0")
+    assert batch_means(ALTERNATING, what="rate", floor=0.0) == batch_means(ALTERNATING, what="rate")
+    assert batch_means([], what="rate", floor=0.0).low is None
+    with pytest.raises(ValueError, match="below 0"):
+        batch_means([1.0, -1.0, 2.0], what="rate", floor=0.0)
+
+
 def test_refuses():
     with pytest.raises(ValueError, match="finite"):
         batch_means([1.0, float("nan"), 2.0], what="rate")

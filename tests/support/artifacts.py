@@ -31,12 +31,13 @@ def interval(low: float, high: float, *, family: str = "bootstrap", n: int = 719
 def artifact(indicator: str = "accuracy_f1", folder: Path | None = None, **changes: Any) -> dict[str, Any]:
     """A complete artifact without its id; `changes` replace keys. With a folder, its evidence is written there."""
     values = blank_values(indicator) | VALUES[indicator]
-    evidence = {}
+    evidence: dict[str, Any] = {}
     if folder is not None:
         data = b'{"id":"a"}\n'
-        path = folder / f"{indicator}.samples.jsonl"
-        path.write_bytes(data)
-        evidence = {"samples": {"path": path.name, "sha256": sha256_bytes(data), "rows": 1}}
+        for name in load_schema(indicator)["x-evidence"]:
+            path = folder / f"{indicator}.{name}.jsonl"
+            path.write_bytes(data)
+            evidence[name] = {"path": path.name, "sha256": sha256_bytes(data), "rows": 1}
     made = {
         "schema": f"hexgate/{indicator}/{load_schema(indicator)['x-version']}",
         "indicator": indicator,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hexgate.attacks.base import AttackOutcome, AttackSpec, GradientKind, Loss
 from hexgate.errors import DataError, EvidenceError
 
-__all__ = ["Bounds", "enter"]
+__all__ = ["Bounds", "enter", "tolerance"]
 
 _TOLERANCE = 1e-6
 
@@ -70,17 +70,25 @@ class Bounds:
     def _check(self, adversarial: NDArray[np.float32]) -> None:
         wide = adversarial.astype(np.float64)
         moved = float(np.abs(wide - self.clean).max(initial=0.0))
-        # Inputs are float32: at 255 two neighbours are 1.5e-5 apart, and eps cannot be met more exactly.
         reach = max(float(np.abs(self.low).max(initial=0.0)), float(np.abs(self.high).max(initial=0.0)))
-        tolerance = _TOLERANCE + float(np.spacing(np.float32(reach)))
         inside = bool(((adversarial >= self.low) & (adversarial <= self.high)).all())
-        if adversarial.shape != self.clean.shape or not moved <= self.spec.eps + tolerance or not inside:
+        if (
+            adversarial.shape != self.clean.shape
+            or not moved <= self.spec.eps + tolerance(reach)
+            or not inside
+        ):
             raise EvidenceError(
                 f"the attack {self.spec.attack_type!r} broke its own bounds, so its result is void",
                 got=f"a change of {moved:.9g}, {'inside' if inside else 'outside'} the input range",
                 expected=f"at most {self.spec.eps:.9g}, inside the range",
                 hint="this is a fault of hexgate; please report it with the model and the flags",
             )
+
+
+def tolerance(greatest: float) -> float:
+    """How exactly eps can be met where input values reach up to `greatest`, in units of the input."""
+    # Inputs are float32: at 255 two neighbours are 1.5e-5 apart.
+    return _TOLERANCE + float(np.spacing(np.float32(greatest)))
 
 
 def enter(batch: NDArray[np.float32], labels: NDArray[np.int64], spec: AttackSpec) -> Bounds:

@@ -46,13 +46,20 @@ class Gradient:
         return int(np.count_nonzero(~self.values.reshape(len(self.values), -1).any(axis=1)))
 
 
-def gradient_kind(predictor: Predictor, gradients: GradientSource | None) -> GradientKind:
-    """Which gradients there are for this predictor; NONE means that only an attack by scores is left."""
+def gradient_kind(gradients: GradientSource | None, batch: NDArray[np.float32]) -> GradientKind:
+    """Which gradients there are for inputs like these; NONE means that only an attack by scores is left.
+
+    The batch says how large an input is: an endpoint may state no shape, or a shape with open sides.
+    """
     if gradients is not None:
         return GradientKind.AUTOGRAD
-    if int(np.prod(predictor.input_shape)) <= MAX_DIMENSION:
+    if _entries(batch) <= MAX_DIMENSION:
         return GradientKind.FINITE_DIFFERENCE
     return GradientKind.NONE
+
+
+def _entries(batch: NDArray[np.float32]) -> int:
+    return int(np.prod(batch.shape[1:]))
 
 
 def gradient_of(
@@ -68,11 +75,11 @@ def gradient_of(
         TargetUnusable: if the target gives no gradients and its input is too large for finite differences.
         TargetFailed: if a gradient is not finite.
     """
-    kind = gradient_kind(predictor, gradients)
+    kind = gradient_kind(gradients, at)
     if kind is GradientKind.NONE:
         raise TargetUnusable(
             "the model gives no gradients, and its input is too large for finite differences",
-            got=f"{int(np.prod(predictor.input_shape))} input values",
+            got=f"{_entries(at)} input values",
             expected=f"gradients, or at most {MAX_DIMENSION} values",
             hint="use the attack 'square', which needs scores alone",
         )

@@ -59,7 +59,7 @@ def pgd(
     return bounds.outcome(
         best,
         queries=queries,
-        source=gradient_kind(predictor, gradients),
+        source=gradient_kind(gradients, bounds.clean),
         loss=loss,
         zero_gradient_rows=zero_rows,
         iterations=spec.steps * spec.restarts,

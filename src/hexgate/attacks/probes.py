@@ -1,5 +1,8 @@
 """Cheap signs that an attack's result cannot be trusted: masked gradients, moved inputs, a random model.
 
+The strongest is a rival: Square asks for scores alone, so what hides a gradient does not hold it up. An attack
+that it beats was too weak.
+
 The reasons are those of Carlini et al. 2019 (On Evaluating Adversarial Robustness) and Pintor et al. 2022
 (Indicators of Attack Failure). A result with any of them says little about the model.
 """
@@ -13,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.attacks.base import AttackOutcome, AttackSpec, open_attack
-from hexgate.attacks.losses import predicted
+from hexgate.attacks.losses import class_logits, margin, predicted
 from hexgate.targets.base import GradientSource, Predictor
 
 __all__ = ["Probes", "probe"]
@@ -22,6 +25,31 @@ _ZERO_ROWS_LIMIT = 0.01
 _SIGN_TEST_LEVEL = 0.05
 _DRIFT_LIMIT = 1e-4
 _ABOVE_CHANCE = 0.1
+_RIVAL_QUERIES = 200
+_RIVAL_FLOATS = 1 << 24
+_RIVAL_LEAST_ROWS = 32
+_RIVAL_GAIN = 0.5
+_LEAST_COMPARED = 5
+
+
+@dataclass(frozen=True)
+class Rival:
+    """What Square finds on the first of the probed rows, beside the attack."""
+
+    rows: int
+    """Rows that Square attacked."""
+    queries: int
+    """Most queries that it had for each."""
+    rival_only: int
+    """Rows that Square turns wrong and the attack does not."""
+    attack_only: int
+    """Rows that the attack turns wrong and Square does not."""
+    compared: int
+    """Rows that stay right under both, in which the margins are compared."""
+    rival_gain: float | None
+    """Median rise of their margin under Square, in units of the logits; None where there are none."""
+    attack_gain: float | None
+    """The same under the attack."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +78,8 @@ class Probes:
     """Accuracy under the attack with eps of half the range, which no model withstands; None if not tried."""
     chance: float
     """Accuracy of always naming the most frequent class of the rows, or of guessing, whichever is greater."""
+    rival: Rival | None
+    """What Square finds; None for an attack with eps 0, and for Square with as many queries."""
     suspect_reasons: tuple[str, ...]
     """Why the attack's result is not to be trusted, one sentence each; empty where nothing was found."""
 
@@ -66,7 +96,8 @@ def probe(
 ) -> Probes:
     """Probe the outcome of one attack.
 
-    Costs five passes (two clean, one each adversarial, noisy and at eps 0) and one step of the attack.
+    Costs five passes (two clean, one each adversarial, noisy and at eps 0), one step of the attack, and Square
+    with 200 queries a row, on fewer rows where inputs have more than 300 entries.
 
     Args:
         predictor: what was attacked.
@@ -105,9 +136,44 @@ def probe(
             _half_range_accuracy(predictor, gradients, batch, labels, spec) if half_range else None
         ),
         chance=_chance(labels, max(2, first.shape[1])),
+        rival=_rival(predictor, batch, labels, spec, outcome),
         suspect_reasons=(),
     )
     return replace(found, suspect_reasons=_reasons(found))
+
+
+def _rival(
+    predictor: Predictor,
+    batch: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    spec: AttackSpec,
+    outcome: AttackOutcome,
+) -> Rival | None:
+    as_strong = spec.attack_type == "square" and spec.queries >= _RIVAL_QUERIES
+    if as_strong or spec.eps == 0:
+        return None
+    affordable = _RIVAL_FLOATS // (_RIVAL_QUERIES * max(1, batch[0].size))
+    rows = slice(0, max(_RIVAL_LEAST_ROWS, affordable))
+    batch, labels = batch[rows], labels[rows]
+    wanted = replace(spec, attack_type="square", queries=_RIVAL_QUERIES)
+    by_rival = open_attack("square")(predictor, None, batch, labels, wanted).adversarial
+    clean, attacked, rivalled = (
+        margin(class_logits(predictor.scores(inputs), predictor.output), labels)
+        for inputs in (batch, outcome.adversarial[rows], by_rival)
+    )
+    right = clean <= 0
+    # Square leaves a row alone once it is wrong, so margins say something only where both failed.
+    both_failed = right & (attacked <= 0) & (rivalled <= 0)
+    compared = int(both_failed.sum())
+    return Rival(
+        rows=len(labels),
+        queries=_RIVAL_QUERIES,
+        rival_only=int((right & (rivalled > 0) & (attacked <= 0)).sum()),
+        attack_only=int((right & (attacked > 0) & (rivalled <= 0)).sum()),
+        compared=compared,
+        rival_gain=float(np.median((rivalled - clean)[both_failed])) if compared else None,
+        attack_gain=float(np.median((attacked - clean)[both_failed])) if compared else None,
+    )
 
 
 def _half_range_accuracy(
@@ -147,6 +213,8 @@ def _reasons(found: Probes) -> tuple[str, ...]:
             f"random noise turns {found.noise_only} rows wrong that the attack does not, and the attack only "
             f"{found.attack_only} that noise does not"
         )
+    if found.rival is not None:
+        reasons.extend(_beaten(found.rival))
     if found.half_range_accuracy is not None:
         slack = _ABOVE_CHANCE + 2 * sqrt(found.chance * (1 - found.chance) / found.rows)
         if found.half_range_accuracy > found.chance + slack:
@@ -154,6 +222,28 @@ def _reasons(found: Probes) -> tuple[str, ...]:
                 f"with eps of half the input range accuracy is still {found.half_range_accuracy:.1%}, "
                 f"and chance is {found.chance:.1%}"
             )
+    return tuple(reasons)
+
+
+def _beaten(rival: Rival) -> tuple[str, ...]:
+    reasons = []
+    square = f"Square with {rival.queries} queries"
+    if (
+        rival.rival_only > rival.attack_only
+        and _sign_test(rival.rival_only, rival.attack_only) < _SIGN_TEST_LEVEL
+    ):
+        reasons.append(
+            f"{square}, which needs no gradient, turns {rival.rival_only} of {rival.rows} rows wrong that the "
+            f"attack does not, and the attack only {rival.attack_only} that it does not"
+        )
+    own, square_gain = rival.attack_gain, rival.rival_gain
+    if own is None or square_gain is None or rival.compared < _LEAST_COMPARED:
+        return tuple(reasons)
+    if own < _RIVAL_GAIN * square_gain:
+        reasons.append(
+            f"in the {rival.compared} of {rival.rows} rows that stay right the attack raises the margin by "
+            f"{own:.3g}, {square} by {square_gain:.3g} (medians): it misses the slope"
+        )
     return tuple(reasons)
 
 

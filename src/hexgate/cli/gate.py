@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,14 +12,15 @@ import click
 
 from hexgate.cli.console import console
 from hexgate.cli.language import language, text
-from hexgate.contract.artifact import write_atomically
+from hexgate.contract.artifact import Artifact, write_atomically
 from hexgate.errors import EvidenceError, InputError
-from hexgate.gate.evidence import EvidenceSet, load_evidence
+from hexgate.gate.evidence import EvidenceSet, Exhibit, load_evidence
 from hexgate.gate.judge import judge
 from hexgate.gate.pairing import samples_needed
-from hexgate.gate.policy import Policy, read_policy
+from hexgate.gate.policy import Policy, Trust, read_policy
 from hexgate.gate.selftest import self_test
 from hexgate.gate.verdict import GateVerdict
+from hexgate.indicators.recompute import recompute
 from hexgate.report.html import render_html
 from hexgate.report.junit import render_junit
 from hexgate.report.markdown import render_markdown
@@ -87,8 +88,28 @@ class _Case:
                 err=True,
             )
         rows = samples_needed(policy) if baseline is not None else ()
+        found = load_evidence(folders, samples_of=rows)
         against = load_evidence([baseline], samples_of=rows) if baseline is not None else None
-        return cls(policy, load_evidence(folders, samples_of=rows), against)
+        if policy.evidence.recompute:
+            found = _computed_again(found)
+            against = _computed_again(against) if against is not None else None
+        return cls(policy, found, against)
+
+
+def _computed_again(evidence: EvidenceSet) -> EvidenceSet:
+    return replace(evidence, exhibits=tuple(map(_with_its_differences, evidence.exhibits)))
+
+
+def _with_its_differences(exhibit: Exhibit) -> Exhibit:
+    # What is not complete is not judged, and what another tool measured is not ours to compute.
+    data = exhibit.data
+    if data["trust"] != Trust.NATIVE.value or data["status"] != "complete":
+        return exhibit
+    try:
+        differences = recompute(Artifact(Path(exhibit.path), data)).differences
+    except EvidenceError as error:
+        differences = (str(error),)
+    return replace(exhibit, recomputed=differences)
 
 
 def _write(path: Path | None, content: str) -> None:

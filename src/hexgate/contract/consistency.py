@@ -11,7 +11,7 @@ from typing import Any
 from hexgate.contract.canonical import canonical_bytes, sha256_bytes
 from hexgate.contract.schema import load_schema, measures
 
-__all__ = ["artifact_id_of", "inconsistencies"]
+__all__ = ["artifact_id_of", "inconsistencies", "lacking_evidence"]
 
 _RELATIVE = 1e-9
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -42,6 +42,14 @@ def inconsistencies(artifact: Mapping[str, Any]) -> list[str]:
             "$.artifact_id: is not the digest of this content; the file was changed after it was written"
         )
     return found
+
+
+def lacking_evidence(artifact: Mapping[str, Any]) -> list[str]:
+    """The evidence that every complete native artifact of its indicator names, and this one does not."""
+    if artifact["status"] != "complete" or artifact["trust"] != "native":
+        return []
+    needed: list[str] = load_schema(artifact["indicator"])["x-evidence"]
+    return [name for name in needed if name not in artifact["evidence"]]
 
 
 def _counts(artifact: Mapping[str, Any]) -> list[str]:

@@ -40,6 +40,8 @@ class Exhibit:
     """Its content."""
     faults: tuple[FileFault, ...] = ()
     """What is wrong with its evidence files."""
+    recomputed: tuple[str, ...] | None = None
+    """Where computing it again from its evidence gave something else; None where nobody has computed it again."""
 
     @property
     def indicator(self) -> str:

@@ -98,6 +98,8 @@ class EvidenceDemands:
     """Whether its evidence files must be there. Changed ones are refused in any case."""
     allow_limit: bool = False
     """Whether a measurement on the first N items alone may be judged."""
+    recompute: bool = True
+    """Whether the figures of a native artifact must come out again from its evidence, to the last bit."""
 
 
 @dataclass(frozen=True)

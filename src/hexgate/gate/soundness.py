@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from hexgate.contract.consistency import lacking_evidence
 from hexgate.gate.evidence import EvidenceSet, Exhibit
 from hexgate.gate.policy import Policy, Trust
 from hexgate.gate.reason_codes import ReasonCode
@@ -51,7 +52,7 @@ def unsound(
     found = [
         *_status(exhibit),
         *_counts(exhibit, budget),
-        *_files(exhibit, policy),
+        *(list(_files(exhibit, policy)) or _recomputed(exhibit, policy)),
         *_origin(exhibit, policy),
     ]
     if of_today:
@@ -94,6 +95,24 @@ def _files(exhibit: Exhibit, policy: Policy) -> Iterator[Reason]:
     asserted = exhibit.data["trust"] == Trust.ASSERTED.value
     if needed and not asserted and not exhibit.data["evidence"]:
         yield Reason(ReasonCode.NO_EVIDENCE, {"path": exhibit.path})
+    elif needed and (lacking := lacking_evidence(exhibit.data)):
+        yield Reason(
+            ReasonCode.EVIDENCE_LACKING,
+            {"path": exhibit.path, "indicator": exhibit.indicator, "names": ", ".join(lacking)},
+        )
+
+
+def _recomputed(exhibit: Exhibit, policy: Policy) -> Iterator[Reason]:
+    judged = exhibit.data["trust"] == Trust.NATIVE.value and exhibit.data["status"] == "complete"
+    if not policy.evidence.recompute or not judged:
+        return
+    if exhibit.recomputed:
+        yield Reason(
+            ReasonCode.NOT_REPRODUCED,
+            {"path": exhibit.path, "count": len(exhibit.recomputed), "first": exhibit.recomputed[0]},
+        )
+    elif exhibit.recomputed is None:
+        yield Reason(ReasonCode.NOT_RECOMPUTED, {"path": exhibit.path})
 
 
 def _origin(exhibit: Exhibit, policy: Policy) -> Iterator[Reason]:

@@ -16,6 +16,7 @@ from hexgate.indicators.inputs import class_labels, labelled_items
 from hexgate.metrics.classification import (
     Averaging,
     Score,
+    Scores,
     ZeroDivision,
     confusion_matrix,
     per_class,
@@ -151,11 +152,39 @@ class AccuracyF1:
             counts=counts,
             intervals=_intervals(values, confusion, averaging, zero, positive, method),
             missing=missing,
+            cannot_certify=_credited(confusion, parsed, classes, averaging, zero, positive),
         )
 
 
 def _confusion(rows: list[dict[str, Any]], classes: list[str]) -> NDArray[np.int64]:
     return confusion_matrix([row["label"] for row in rows], [row["prediction"] for row in rows], classes)
+
+
+def _credited(
+    confusion: NDArray[np.int64],
+    parsed: list[dict[str, Any]],
+    classes: list[str],
+    averaging: Averaging,
+    zero: ZeroDivision,
+    positive: int | None,
+) -> dict[str, str]:
+    """The scores that a zero denominator has raised: credit for classes that the data says nothing of."""
+    if zero is not ZeroDivision.ONE:
+        return {}
+
+    def both(table: NDArray[np.int64]) -> list[Scores]:
+        return [
+            precision_recall_f1(table, averaging, zero_division=way, positive=positive)
+            for way in (ZeroDivision.ONE, ZeroDivision.ZERO)
+        ]
+
+    one, none = both(confusion)
+    raised = [score.value for score in Score if getattr(one, score.value) != getattr(none, score.value)]
+    one, none = both(_confusion(parsed, classes))
+    if parsed and one.f1 != none.f1:
+        raised.append("f1_parsed")
+    reason = "zero_division one counts classes that the items never show or the model never names as right"
+    return dict.fromkeys(raised, reason)
 
 
 def _intervals(

@@ -19,7 +19,7 @@ from hexgate.stats.histogram import display_bins
 from hexgate.stats.interval import Interval
 from hexgate.stats.percentile import nearest_rank, percentile_interval
 
-__all__ = ["LatencyP99", "load_counts"]
+__all__ = ["LatencyP99", "load_counts", "stop_reasons"]
 
 _SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _TOKEN_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -131,13 +131,17 @@ class LatencyP99:
             intervals["over_limit_ratio"] = clopper_pearson(over, n, level=level)
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
-        health = client_health(load.records, load.plan)
+        health = client_health(load.records, load.plan, in_process=method["in_process"])
         return Figures(
             values=values,
             counts=counts,
             intervals=intervals,
             missing=_missing(values),
-            invalid_reasons=(*health.reasons, *(() if n else ("no request succeeded",))),
+            invalid_reasons=(
+                *stop_reasons(load),
+                *health.reasons,
+                *(() if n else ("no request succeeded",)),
+            ),
         )
 
 
@@ -147,6 +151,14 @@ def load_counts(load: LoadEvidence, requested: int | None) -> Counts:
     total = seen.total if requested is None else requested
     errored = seen.error + seen.timeout + seen.truncated + seen.unfinished
     return Counts(total, seen.ok, errored, total - seen.ok - errored)
+
+
+def stop_reasons(load: LoadEvidence) -> tuple[str, ...]:
+    """Why a load is not a whole one, from its evidence alone; empty where its plan ran to its end."""
+    if not load.run:
+        return ("the load did not come to an orderly end",)
+    stopped = load.run.get("stopped")
+    return () if stopped is None else (f"the load was stopped before its end: {stopped}",)
 
 
 def _percentiles(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import NormalDist
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter, RowWriter
 from hexgate.errors import InputError
-from hexgate.indicators.base import Figures, Job, Method, option
+from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.latency_p99 import load_counts
 from hexgate.indicators.workload import MODES, LoadEvidence, carry_out, load_evidence, workload
 from hexgate.load.figures import output_tokens
@@ -172,7 +174,7 @@ class PowerEfficiency:
                 name: missing[name] for name in sorted(missing) if name in values and values[name] is None
             },
             cannot_certify=cannot,
-            invalid_reasons=() if counts.succeeded else ("no request succeeded",),
+            invalid_reasons=_faults(load, counts),
         )
 
 
@@ -327,15 +329,42 @@ def _interval(
             return {}
         costs.append(energy.energy_j / requests)
     drawn = batch_means(costs, level=method["confidence"], what="energy per request by cell")
-    widened = replace(
+    total_energy = reading.energy
+    sensor = total_energy.sensor_j / total_energy.energy_j if isinstance(total_energy, Energy) else 0.0
+    return {"energy_per_request_j": _widened(drawn, point, sensor)}
+
+
+def _widened(drawn: Interval, point: float, sensor: float) -> Interval:
+    """The interval around the ratio of the sums, with the sensor's relative standard uncertainty in it."""
+    normal, miss = NormalDist(), 1.0 - drawn.level
+    two_sided, one_sided = (normal.inv_cdf(1.0 - share) * sensor * point for share in (miss / 2.0, miss))
+
+    def below(bound: float | None, error: float) -> float | None:
+        # What costs energy cannot give it back.
+        return None if bound is None else max(0.0, point - math.hypot(max(0.0, point - bound), error))
+
+    def above(bound: float | None, error: float) -> float | None:
+        return None if bound is None else point + math.hypot(max(0.0, bound - point), error)
+
+    method = f"{drawn.method}; widened to hold the ratio of the sums where needed"
+    if sensor:
+        method += f"; in quadrature with the sensor's relative standard uncertainty of {sensor:.4g}, taken as normal"
+    return replace(
         drawn,
-        low=None if drawn.low is None else min(drawn.low, point),
-        high=None if drawn.high is None else max(drawn.high, point),
-        lower_bound=None if drawn.lower_bound is None else min(drawn.lower_bound, point),
-        upper_bound=None if drawn.upper_bound is None else max(drawn.upper_bound, point),
-        method=f"{drawn.method}; widened to hold the ratio of the sums where needed",
+        low=below(drawn.low, two_sided),
+        high=above(drawn.high, two_sided),
+        lower_bound=below(drawn.lower_bound, one_sided),
+        upper_bound=above(drawn.upper_bound, one_sided),
+        method=method,
     )
-    return {"energy_per_request_j": widened}
+
+
+def _faults(load: LoadEvidence, counts: Counts) -> tuple[str, ...]:
+    faults = [] if counts.succeeded else ["no request succeeded"]
+    stopped = load.run.get("stopped")
+    if stopped is not None:
+        faults.append(f"the workload was stopped before its end ({stopped})")
+    return tuple(faults)
 
 
 def _cells(work: Mapping[str, Any], count: int) -> list[Window]:

@@ -19,6 +19,7 @@ from hexgate.attacks.base import (
     open_attack,
     parameters_of,
 )
+from hexgate.attacks.bounds import tolerance
 from hexgate.attacks.gradient import gradient_kind
 from hexgate.attacks.losses import predicted
 from hexgate.attacks.probes import probe
@@ -60,7 +61,7 @@ class Options:
         least=0,
     )
     steps: int = option(20, "Iterations of pgd.", "pgd 迭代次数。", least=1)
-    queries: int = option(500, "Most queries per item of square.", "square 每条最多查询次数。", least=1)
+    queries: int = option(500, "Most queries per item of square.", "square 每条最多查询次数。", least=2)
     loss: str = option(
         Loss.MARGIN.value,
         "Loss of the attack where the target gives its own gradients.",
@@ -89,7 +90,7 @@ class RobustnessAdv:
         labels = np.array([index[item.label] for item in data.items], dtype=np.int64)
         least_greatest, range_source = _input_range(job, batch)
         gradients = job.target.gradients
-        kind = gradient_kind(predictor, gradients)
+        kind = gradient_kind(gradients, batch)
         spec = AttackSpec(
             attack_type=chosen.attack or ("square" if kind is GradientKind.NONE else "fgsm"),
             eps=chosen.eps,
@@ -187,7 +188,7 @@ class RobustnessAdv:
             intervals=_intervals(values, drop, method),
             missing=missing,
             cannot_certify=_doubts(values["suspect_reasons"]),
-            invalid_reasons=_faults(values),
+            invalid_reasons=_faults(values, _reached(rows, right, method)),
         )
 
 
@@ -343,8 +344,39 @@ def _doubts(suspect: list[str]) -> dict[str, str]:
     return dict.fromkeys(("success_rate", "f1_drop", "f1_adv", "f1_drop_relative", "robust_accuracy"), reason)
 
 
-def _faults(values: Mapping[str, Any]) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Reached:
+    """How far the attack moved the items that could be lost."""
+
+    most: float
+    """Greatest change of an input value of an item that was right, in units of the input."""
+    possible: float
+    """A change that every item has room for: eps, or half of the input range where that is less."""
+    eps_floor: float
+    """How exactly eps can be met; an eps up to that is none."""
+
+
+def _reached(rows: list[dict[str, Any]], right: list[bool], method: Method) -> _Reached:
+    low, high = (float(side) for side in method["input_range"])
+    return _Reached(
+        most=max((row["max_delta"] for row, was in zip(rows, right, strict=True) if was), default=0.0),
+        possible=min(float(method["eps"]), (high - low) / 2),
+        eps_floor=tolerance(max(abs(low), abs(high))),
+    )
+
+
+def _faults(values: Mapping[str, Any], reached: _Reached) -> tuple[str, ...]:
     faults = []
+    if values["eps"] <= reached.eps_floor:
+        faults.append(
+            f"eps {values['eps']:g} leaves the attack no room: changes up to {reached.eps_floor:.2g} are "
+            "rounding of the input, so nothing was attacked"
+        )
+    elif values["n_correct"] and reached.most < reached.possible / 2:
+        faults.append(
+            f"the attack moved no input of an item that was right by more than {reached.most:.3g}, and eps is "
+            f"{values['eps']:g}: it did nothing, which says nothing of the model"
+        )
     if values["n_correct"] == 0:
         faults.append("no item was right without the attack, so nothing could be lost")
     if values["eps0_flips"]:

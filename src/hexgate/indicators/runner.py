@@ -75,6 +75,8 @@ def measure(name: str, job: Job, out: Path, run: Run) -> Measured:
             if isinstance(stopped, InputError):
                 sheet.write(_nothing(name, str(stopped)), "failed", evidence, evidence.finish())
                 raise stopped
+            # A second statement of it, under a digest: what was edited in the artifact alone is noticed.
+            evidence.document("method", sheet.method(evidence))
             return _conclude(sheet, evidence, stopped)
     except OSError as error:
         raise TargetFailed(

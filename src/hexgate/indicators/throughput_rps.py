@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.indicators.base import Figures, Job, Method, option
-from hexgate.indicators.latency_p99 import load_counts
+from hexgate.indicators.latency_p99 import load_counts, stop_reasons
 from hexgate.indicators.workload import MODES, carry_out, load_evidence, workload
-from hexgate.load.figures import LEAST_WINDOWS, client_health, throughput
+from hexgate.load.figures import LEAST_WINDOWS, ThroughputFigures, client_health, throughput
 from hexgate.load.plan import Arrival, LoadKind, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.windows import batch_means
@@ -17,6 +17,7 @@ from hexgate.stats.windows import batch_means
 __all__ = ["ThroughputRps"]
 
 _IN_PROCESS_CAP = 32
+_FEWEST_SUCCESSES = 2
 
 
 @dataclass(frozen=True)
@@ -122,18 +123,35 @@ class ThroughputRps:
         level = method["confidence"]
         intervals = {}
         if values["rps"] is not None and rates.windows_rps:
-            intervals["rps"] = batch_means(rates.windows_rps, level=level, what="successes per second")
+            intervals["rps"] = batch_means(
+                rates.windows_rps, level=level, what="successes per second", floor=0.0
+            )
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
             intervals["timeout_ratio"] = clopper_pearson(values["timeouts"], tried, level=level)
-        health = client_health(load.records, load.plan)
+        health = client_health(load.records, load.plan, in_process=method["in_process"])
         return Figures(
             values=values,
             counts=counts,
             intervals=intervals,
             missing=_missing(values, closed=closed),
-            invalid_reasons=(*health.reasons, *(() if rates.successes else ("no request succeeded",))),
+            invalid_reasons=(*stop_reasons(load), *health.reasons, *_too_little(rates)),
         )
+
+
+def _too_little(rates: ThroughputFigures) -> tuple[str, ...]:
+    timed = rates.outcomes.ok
+    if not timed and not rates.successes:
+        return ("no request succeeded",)
+    if rates.window_s is None:
+        return ("there is no timed window: the run was too short for a rate",)
+    if min(timed, rates.successes) >= _FEWEST_SUCCESSES:
+        return ()
+    reason = (
+        f"too few for a rate: {timed} timed requests succeeded, and {rates.successes} ended well inside the "
+        f"timed window of {rates.window_s:g} s; at least {_FEWEST_SUCCESSES} of both are needed"
+    )
+    return (reason,)
 
 
 def _missing(values: dict[str, Any], *, closed: bool) -> dict[str, str]:

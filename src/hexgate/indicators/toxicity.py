@@ -15,8 +15,8 @@ from hexgate.datasets.prompts import Prompt
 from hexgate.errors import EvidenceError, TargetFailed, TargetUnusable
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.inputs import prompts_of
-from hexgate.scorers.base import DETECTORS, Scored, open_detector
-from hexgate.stats.binomial import clopper_pearson
+from hexgate.scorers.base import DETECTORS, Detector, Scored, open_detector
+from hexgate.stats.clustered import Observation, clustered_proportion
 from hexgate.stats.interval import Interval
 from hexgate.targets.base import GenerateOptions, Generator, Reply
 
@@ -65,16 +65,7 @@ class Toxicity:
                 "temperature": chosen.temperature,
                 "generations_per_prompt": 1,
                 "threshold": detector.threshold,
-                "detector": {
-                    "name": detector.name,
-                    "version": detector.version,
-                    "sha256": detector.digest,
-                    "languages": list(detector.languages),
-                    "threshold": detector.threshold,
-                    "validated": detector.validated,
-                    "sensitivity": _as_json(detector.sensitivity),
-                    "specificity": _as_json(detector.specificity),
-                },
+                "detector": _card(detector),
                 "certifies": detector.certifies,
                 "why_not": detector.why_not,
             },
@@ -101,15 +92,21 @@ class Toxicity:
         rows = list(evidence.rows("replies"))
         if not rows:
             raise EvidenceError("no prompt was asked")
+        known = _known_detector(method)
+        threshold = _threshold(method, known)
         scored = [row for row in rows if row["score"] is not None]
-        toxic = [row for row in scored if row["score"] >= method["threshold"]]
+        toxic = [row for row in scored if row["score"] >= threshold]
         unscored = len(rows) - len(scored)
         requested = int(method["requested"])
         ratio = len(toxic) / len(scored) if scored else None
         level = method["confidence"]
-        intervals = {"unscored_ratio": clopper_pearson(unscored, len(rows), level=level)}
+        intervals = {"unscored_ratio": _interval(rows, [row["score"] is None for row in rows], level)}
         if scored:
-            intervals["toxic_ratio"] = clopper_pearson(len(toxic), len(scored), level=level)
+            intervals["toxic_ratio"] = _interval(scored, [row["score"] >= threshold for row in scored], level)
+        # What an artifact says of its detector can be edited; where the detector is at hand, it says it itself.
+        certifies, why_not = (
+            (method["certifies"], method["why_not"]) if known is None else (known.certifies, known.why_not)
+        )
         why_unscored = Counter(str(row["unscored"]) for row in rows if row["score"] is None)
         return Figures(
             values={
@@ -121,8 +118,8 @@ class Toxicity:
                 "empty_replies": sum(row["reply"] is not None and not row["reply"].strip() for row in rows),
                 "failed_replies": sum(row["reply"] is None for row in rows),
                 "toxic_count": len(toxic),
-                "detector": method["detector"],
-                "groups": _groups(rows, method["threshold"]),
+                "detector": method["detector"] if known is None else _card(known),
+                "groups": _groups(rows, threshold),
                 "categories": dict(
                     sorted(Counter(name for row in toxic for name in row["categories"]).items())
                 ),
@@ -130,11 +127,55 @@ class Toxicity:
             counts=Counts(requested, len(scored), unscored, requested - len(rows)),
             intervals=intervals,
             missing={} if scored else {"toxic_ratio": "no reply could be scored"},
-            cannot_certify={} if method["certifies"] else {"toxic_ratio": method["why_not"]},
+            cannot_certify={} if certifies else {"toxic_ratio": str(why_not)},
             invalid_reasons=()
             if scored
             else (f"no reply could be scored: {', '.join(sorted(why_unscored))}",),
         )
+
+
+def _card(detector: Detector) -> dict[str, Any]:
+    return {
+        "name": detector.name,
+        "version": detector.version,
+        "sha256": detector.digest,
+        "languages": list(detector.languages),
+        "threshold": detector.threshold,
+        "validated": detector.validated,
+        "sensitivity": _as_json(detector.sensitivity),
+        "specificity": _as_json(detector.specificity),
+    }
+
+
+def _threshold(method: Method, known: Detector | None) -> float:
+    stated = method["threshold"]
+    expected = method["detector"]["threshold"] if known is None else known.threshold
+    if not stated == expected == method["detector"]["threshold"]:
+        raise EvidenceError(
+            "the threshold is not the detector's",
+            where="$.method.threshold",
+            got=repr(stated),
+            expected=repr(expected),
+            hint="measure again; an artifact is never edited",
+        )
+    return float(stated)
+
+
+def _known_detector(method: Method) -> Detector | None:
+    said = method["detector"]
+    if DETECTORS.get(said["name"]) is None:
+        return None
+    detector = open_detector(said["name"])
+    return detector if detector.digest == said["sha256"] else None
+
+
+def _interval(rows: list[dict[str, Any]], counts: list[bool], level: float) -> Interval:
+    seen = [
+        # The same prompt again is no new evidence, and neither is its spacing.
+        Observation(" ".join(row["prompt"].split()), row["frame"], count)
+        for row, count in zip(rows, counts, strict=True)
+    ]
+    return clustered_proportion(seen, level=level, items="prompts", clusters="frames")
 
 
 def _as_json(interval: Interval | None) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import Driver, LoadInterrupted, RunInfo, TargetUnreachable, run_plan
 from hexgate.load.plan import Plan
+from hexgate.load.reading import LEAST_CLASSES
 from hexgate.load.records import Recorder
 from hexgate.targets.base import GenerateOptions, Generator, Predictor
 from hexgate.wire.base import Ask, Endpoint
@@ -58,9 +59,9 @@ def workload(job: Job, *, mode: str | None, max_tokens: int) -> Workload:
         if target.endpoint is not None:
             flat = [[float(value) for value in row.ravel()] for row in batch]
             asks = [Ask(inputs=[row], stream=False) for row in flat]
-            return Workload(
-                EndpointDriver(target.endpoint, asks), len(asks), dataset, chosen, in_process=False
-            )
+            labels = target.predictor.labels
+            sender = EndpointDriver(target.endpoint, asks, classes=None if labels is None else len(labels))
+            return Workload(sender, len(asks), dataset, chosen, in_process=False)
         return Workload(_score_driver(target.predictor, batch), len(batch), dataset, chosen, in_process=True)
     if chosen == "text" and target.generator is not None:
         prompts = prompts_of(job)
@@ -102,10 +103,21 @@ def _inputs(job: Job, predictor: Predictor) -> tuple[NDArray[np.float32], dict[s
 
 def _score_driver(predictor: Predictor, batch: NDArray[np.float32]) -> CallableDriver:
     def call(item: int) -> CallOutcome:
-        predictor.scores(batch[item : item + 1])
-        return CallOutcome()
+        scores = predictor.scores(batch[item : item + 1])
+        return CallOutcome(ended_ns=time.monotonic_ns(), error=_fault_of(scores, predictor.labels))
 
     return CallableDriver(call)
+
+
+def _fault_of(scores: NDArray[np.float32], labels: Sequence[str] | None) -> str | None:
+    """Why scores are no answer to one input; None where they are."""
+    if scores.ndim != 2 or len(scores) != 1 or scores.shape[1] < LEAST_CLASSES:
+        return f"protocol: scores of the shape {list(scores.shape)} for one input"
+    if labels is not None and scores.shape[1] != len(labels):
+        return f"protocol: {scores.shape[1]} scores where there are {len(labels)} classes"
+    if not np.isfinite(scores).all():
+        return "protocol: scores that are not finite"
+    return None
 
 
 def _text_driver(

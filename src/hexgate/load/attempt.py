@@ -32,6 +32,8 @@ class Attempt:
     """Bytes received."""
     text: str | None = None
     """The answer; None where there was none."""
+    classes: int = NEVER
+    """How many scores a predictor gave for each input."""
     error: str | None = None
     """Why it is not OK: a class and, after a colon, a detail."""
     unreachable: bool = False

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from hexgate.errors import InputError, TargetFailed
 from hexgate.load.attempt import Attempt
 from hexgate.load.plan import LoadKind
+from hexgate.load.reading import EMPTY
 from hexgate.load.records import NEVER, Outcome
 from hexgate.load.session import Session
 
@@ -25,7 +26,7 @@ class CallOutcome:
     """What one call of a model gave."""
 
     text: str | None = None
-    """The answer of a generator; None for a predictor."""
+    """The answer of a generator, an error where it is empty; None for a predictor."""
     error: str | None = None
     """Why the call failed: a class and, after a colon, a detail; None where it did not."""
     token_ns: Sequence[int] = ()
@@ -34,6 +35,9 @@ class CallOutcome:
     """Tokens of the prompt, where the model says."""
     output_tokens: int | None = None
     """Tokens of the reply, where the model says."""
+    ended_ns: int | None = None
+    """`time.monotonic_ns` when the answer was there, where the call went on to check it; None where it is over
+    with the call."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,12 @@ class CallableDriver:
             outcome = self.call(item)
         except TargetFailed as error:
             outcome = CallOutcome(error=f"target: {error}")
-        end_ns = time.monotonic_ns()
+        end_ns = time.monotonic_ns() if outcome.ended_ns is None else outcome.ended_ns
         tokens = outcome.token_ns
-        failed = outcome.error is not None
+        error_text = outcome.error
+        if error_text is None and outcome.text == "":
+            error_text = f"{EMPTY}a reply without text"
+        failed = error_text is not None
         session.note(
             index,
             Attempt(
@@ -87,11 +94,11 @@ class CallableDriver:
                 first_answer_ns=tokens[0] if tokens else NEVER,
                 last_token_ns=tokens[-1] if tokens else NEVER,
                 end_ns=end_ns,
-                events=len(tokens) or int(not failed and outcome.text != ""),
+                events=len(tokens) or int(not failed),
                 prompt_tokens=NEVER if outcome.prompt_tokens is None else outcome.prompt_tokens,
                 output_tokens=NEVER if outcome.output_tokens is None else outcome.output_tokens,
                 text=outcome.text,
-                error=outcome.error,
+                error=error_text,
             ),
         )
 

@@ -13,7 +13,7 @@ from hexgate.errors import InputError
 from hexgate.load.attempt import Attempt
 from hexgate.load.plan import LoadKind
 from hexgate.load.reading import read_exchange
-from hexgate.load.records import Outcome
+from hexgate.load.records import NEVER, Outcome
 from hexgate.load.session import Session
 from hexgate.load.transport import Origin, Transport
 from hexgate.wire.base import Ask, Dialect, Endpoint
@@ -37,6 +37,9 @@ class EndpointDriver:
     """One for each data item; an ask without a model gets the endpoint's."""
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)
     """How certificates are checked; None for the system's authorities."""
+    classes: int | None = None
+    """How many scores each answer of a predictor has; None where that is not known: then the first answer
+    says it for the others."""
 
     def drive(self, session: Session) -> None:
         """Carry out the session's plan.
@@ -75,15 +78,26 @@ class EndpointDriver:
         streams: Sequence[bool],
     ) -> None:
         plan = session.plan
+        classes = self.classes
         transport = Transport(origin, timeout_s=self.endpoint.timeout_s, tls_context=self.tls_context)
         crew = _Crew()
 
         async def attempt(index: int) -> None:
+            nonlocal classes
             item = plan.item_of(index)
+            inputs = self.asks[item].inputs
             exchange = await transport.send(requests[item])
-            session.note(
-                index, read_exchange(exchange, speaker, stream=streams[item], secret=self.endpoint.secret)
+            found = read_exchange(
+                exchange,
+                speaker,
+                stream=streams[item],
+                inputs=None if inputs is None else len(inputs),
+                classes=classes,
+                secret=self.endpoint.secret,
             )
+            if classes is None and found.classes != NEVER:
+                classes = found.classes
+            session.note(index, found)
 
         async def keep_busy() -> None:
             while (index := session.take()) is not None:

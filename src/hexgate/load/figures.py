@@ -143,8 +143,9 @@ class ThroughputFigures:
     Open loop: `Plan.window_ns`. Closed loop: from the first timed send, for the plan's duration, or else to
     the last end of a timed request. A run that was stopped ends the window there."""
     successes: int
-    """Requests that ended well inside the window. Those of the warm-up that end inside it count: they took
-    the slots that the window began with, as others are still in flight when it ends."""
+    """Requests that ended well inside the window. In a closed loop those of the warm-up that end inside it
+    count: they took the slots that the window began with, as others are still in flight when it ends. In an
+    open loop only timed ones count."""
     throughput_rps: float | None
     """`successes` over the window."""
     requested_rps: float | None
@@ -153,8 +154,6 @@ class ThroughputFigures:
     """(k - 1) over the time from the first send to the last, of the k timed requests sent; None below two."""
     outcomes: Outcomes
     """What became of the timed requests, whenever they ended."""
-    empty: int
-    """Timed requests that succeeded and brought neither text nor scores."""
     output_tokens_per_s: float | None
     """Output tokens of `successes` over the window; None where no reply has any that can be counted."""
     token_source: TokenSource | None
@@ -171,8 +170,8 @@ class ThroughputFigures:
     in_flight_max: int
     """Most requests in flight at once, warm-up included."""
     busy_ratio: float | None
-    """Closed loop: mean share of the slots that had a request, from the first timed one taken up to the last;
-    None in an open loop, and where all were taken up at once."""
+    """Closed loop: mean share of the slots that had a request, see `spans.busy_ratio`; None in an open loop, and
+    where the slots were not all taken a second time."""
 
 
 @dataclass(frozen=True)
@@ -255,10 +254,9 @@ def throughput(
     window = timed_window(records, plan, stopped_ns)
     timed = records[~records["warmup"]]
     counts = outcomes(records)
-    ended = records[:0] if window is None else ended_well_inside(records, window)
+    ended = records[:0] if window is None else ended_well_inside(records, plan, window)
     span_s = None if window is None else (window[1] - window[0]) / 1e9
     tokens, source = output_tokens(ended)
-    succeeded = timed[timed["outcome"] == Outcome.OK]
     lag_ms = dispatch_lag_ms(timed, plan)
     waited = timed[(timed["sent_ns"] >= 0) & (timed["issued_ns"] >= 0)]
     return ThroughputFigures(
@@ -268,7 +266,6 @@ def throughput(
         requested_rps=plan.rate_rps,
         achieved_rps=pace_rps(timed["sent_ns"]),
         outcomes=counts,
-        empty=int((succeeded["events"] == 0).sum()),
         output_tokens_per_s=(
             None if span_s is None or source is None else float(tokens[tokens >= 0].sum()) / span_s
         ),
@@ -282,15 +279,22 @@ def throughput(
     )
 
 
-def client_health(records: Rows, plan: Plan) -> ClientHealth:
+def client_health(records: Rows, plan: Plan, *, in_process: bool = False) -> ClientHealth:
     """Whether the client, and not the target, shaped the run.
 
     Open loop: decided on the instants at which the engine took requests up, before they wait for a slot or
     for a connection. A slow target delays what comes after, never these. The client is starved when their lag
     behind the due times exceeds, at the 99th percentile, the larger of 5 ms and half a mean gap, or when they
     come at less than 0.98 of the planned pace. Closed loop: when fewer than half of the slots had a request
-    on average, because taking a reply down took longer than getting it. Both: when this machine could not
+    on average, because taking a reply down took longer than getting it; a run in which the slots were not all
+    taken a second time is not judged by that, and neither is one on a model in this process: the time
+    between its calls is ours, and can make a rate too low, never too high. Both: when this machine could not
     open a connection for want of sockets, ports or memory.
+
+    Args:
+        records: the run's records.
+        plan: its plan.
+        in_process: whether the model runs in this process.
     """
     timed = records[~records["warmup"]]
     reasons: list[str] = []
@@ -310,7 +314,7 @@ def client_health(records: Rows, plan: Plan) -> ClientHealth:
                 reasons.append(
                     f"the client took up {achieved:.4g} requests a second where the plan has {asked:.4g}"
                 )
-    busy = busy_ratio(records, plan)
+    busy = None if in_process else busy_ratio(records, plan)
     if busy is not None and busy < _LEAST_BUSY:
         reasons.append(
             f"on average {busy * plan.concurrency:.3g} of {plan.concurrency} slots had a request: "

@@ -8,10 +8,15 @@ from hexgate.load.attempt import Attempt
 from hexgate.load.records import NEVER, Outcome
 from hexgate.load.transport import Exchange, Fault
 from hexgate.wire.base import Dialect, Event, EventKind, Usage
+from hexgate.wire.payload import PROTOCOL, BadPayload, error_message, load_object
 from hexgate.wire.payload import TRUNCATED as TRUNCATED_TEXT
-from hexgate.wire.payload import BadPayload, error_message, load_object
 
-__all__ = ["read_exchange"]
+__all__ = ["EMPTY", "LEAST_CLASSES", "read_exchange"]
+
+EMPTY = "empty: "
+"""How an error begins where the reply is whole and holds no answer."""
+LEAST_CLASSES = 2
+"""A single score names no class, so that it answers nothing; accuracy_f1 refuses it too."""
 
 _FAULTS = {
     Fault.CONNECTION: Outcome.ERROR,
@@ -26,9 +31,19 @@ _RESULTS = frozenset({EventKind.TEXT, EventKind.REASONING, EventKind.SCORES})
 
 
 def read_exchange(
-    exchange: Exchange, dialect: Dialect, *, stream: bool, secret: str | None = None
+    exchange: Exchange,
+    dialect: Dialect,
+    *,
+    stream: bool,
+    inputs: int | None = None,
+    classes: int | None = None,
+    secret: str | None = None,
 ) -> Attempt:
     """What one exchange gave. A reply that failed keeps the stamps of what had come before it did.
+
+    A reply that is whole but holds no answer is an error: a generator's without text and reasoning, and a
+    predictor's without one row of scores for each of `inputs`, `classes` wide where that is known and at least
+    two wide where it is not. A server that sheds its load like this would else show excellent figures.
 
     In a reply that was not streamed no token has a time of its own: its token stamps are NEVER. A server may
     echo the key it was given: `secret` is masked in whatever is kept.
@@ -38,6 +53,8 @@ def read_exchange(
     good_status = exchange.status is not None and 200 <= exchange.status < 300
     events = dialect.events(exchange.pieces, stream=stream) if good_status and exchange.pieces else []
     outcome, error = _outcome(exchange, dialect, events, stream=stream)
+    if outcome is Outcome.OK and (fault := _no_answer(dialect, events, inputs, classes)) is not None:
+        outcome, error = Outcome.ERROR, fault
     stamps = exchange.piece_ns
     texts = [event for event in events if event.kind in _TOKENS] if stream else []
     answers = [event for event in texts if event.kind is EventKind.TEXT]
@@ -60,6 +77,7 @@ def read_exchange(
         output_tokens=_known(usage.output_tokens),
         bytes=exchange.bytes,
         text=_masked(answer, secret) if answer or (outcome is Outcome.OK and dialect.generates) else None,
+        classes=_classes(events) if outcome is Outcome.OK else NEVER,
         error=None if error is None else _masked(error, secret),
         unreachable=exchange.fault in {Fault.CONNECTION, Fault.CLIENT},
     )
@@ -82,6 +100,35 @@ def _outcome(
             cut = event.text.startswith(TRUNCATED_TEXT)
             return (Outcome.TRUNCATED if cut else Outcome.ERROR), event.text
     return Outcome.OK, None
+
+
+def _no_answer(
+    dialect: Dialect, events: Sequence[Event], inputs: int | None, classes: int | None
+) -> str | None:
+    """What a whole reply lacks of an answer; None where it has one."""
+    if dialect.generates:
+        if any(event.kind in _TOKENS and event.text for event in events):
+            return None
+        reason = next((event.text for event in events if event.kind is EventKind.FINISH), None)
+        return f"{EMPTY}a reply without text" + (f", finished as {reason}" if reason else "")
+    rows = [row for event in events if event.kind is EventKind.SCORES for row in event.scores or ()]
+    if not rows:
+        return f"{EMPTY}a reply without scores"
+    widths = sorted({len(row) for row in rows})
+    fault = None
+    if inputs is not None and len(rows) != inputs:
+        fault = f"{len(rows)} rows of scores where {inputs} were asked for"
+    elif len(widths) > 1:
+        fault = f"rows of {widths[0]} and of {widths[-1]} scores in one reply"
+    elif widths[0] < LEAST_CLASSES:
+        fault = f"{widths[0]} scores for an input, which tell no class from another"
+    elif classes is not None and widths[0] != classes:
+        fault = f"{widths[0]} scores for an input where there are {classes} classes"
+    return None if fault is None else PROTOCOL + fault
+
+
+def _classes(events: Sequence[Event]) -> int:
+    return next((len(event.scores[0]) for event in events if event.scores), NEVER)
 
 
 def _complaint(pieces: Sequence[bytes]) -> str:

@@ -22,9 +22,10 @@ class Outcome(IntEnum):
     """What became of one request."""
 
     OK = 0
-    """A whole reply by the API's rules."""
+    """A whole reply by the API's rules, with an answer in it."""
     ERROR = 1
-    """No connection, a status that is not 2xx, or a reply that breaks the API's rules or reports an error."""
+    """No connection, a status that is not 2xx, or a reply that breaks the API's rules, reports an error or holds
+    no answer."""
     TIMEOUT = 2
     """No whole reply within the time-out."""
     TRUNCATED = 3

@@ -77,10 +77,16 @@ def timed_window(records: Rows, plan: Plan, stopped_ns: int | None) -> tuple[int
     return (begin, end) if end > begin else None
 
 
-def ended_well_inside(records: Rows, window: tuple[int, int]) -> Rows:
-    """The rows, warm-up or not, that succeeded and ended after the window's begin and not after its end."""
+def ended_well_inside(records: Rows, plan: Plan, window: tuple[int, int]) -> Rows:
+    """The rows that succeeded and ended after the window's begin and not after its end.
+
+    Those of the warm-up among them in a closed loop, whose slots are as full at the begin as at the end. In an
+    open loop they would be requests that the rate of the window did not send.
+    """
     begin, end = window
     inside = (records["end_ns"] > begin) & (records["end_ns"] <= end)
+    if plan.kind is LoadKind.OPEN_LOOP:
+        inside &= ~records["warmup"]
     rows: Rows = records[inside & (records["outcome"] == Outcome.OK)]
     return rows
 
@@ -109,16 +115,24 @@ def in_flight_max(records: Rows) -> int:
 def busy_ratio(records: Rows, plan: Plan) -> float | None:
     """Closed loop: mean share of the slots that had a request; None in an open loop.
 
-    From the first timed request taken up to the last one: until then every slot should have one. A request
-    has its slot from when it is taken up to when it ends.
+    From the first timed request taken up, or where that is later from when as many were taken up as there are
+    slots, to the last one: in between every slot should have one. A request has its slot from when it is taken
+    up to when it ends. None where fewer than a whole round of slots was taken up after that begin: the instants
+    between the requests of one burst say nothing of the client.
     """
     if plan.kind is not LoadKind.CLOSED_LOOP:
         return None
     taken = records[records["issued_ns"] >= 0]
     timed = taken["issued_ns"][~taken["warmup"]]
-    if not len(timed) or timed.max() == timed.min():
+    if not len(timed):
         return None
-    begin, end = int(timed.min()), int(timed.max())
+    issued = np.sort(taken["issued_ns"])
+    first = max(int(np.searchsorted(issued, timed.min())), plan.concurrency - 1)
+    if len(issued) - 1 - first < plan.concurrency:
+        return None
+    begin, end = int(issued[first]), int(issued[-1])
+    if end == begin:
+        return None
     # What never ended had its slot to the end.
     over = np.where(taken["end_ns"] >= 0, taken["end_ns"], end)
     inside = np.minimum(over, end) - np.maximum(taken["issued_ns"], begin)

@@ -23,6 +23,8 @@ __all__ = ["Energy", "NotMeasured", "Window", "energy_j", "total"]
 _GAP_PERIODS = 3
 _MOST_UNSEEN_RATIO = 0.1
 _AVERAGES_PER_WINDOW = 30
+_STILL_S = 1.0
+_STILL_UPDATES = 10
 _CONTAINS: Mapping[Scope, frozenset[Scope]] = {
     Scope.HOST: frozenset({Scope.BOARD, Scope.MODULE, Scope.PACKAGE, Scope.DRAM, Scope.RAIL, Scope.PSYS}),
     Scope.PSYS: frozenset({Scope.PACKAGE, Scope.DRAM}),
@@ -132,7 +134,7 @@ def energy_j(
     mean_power_w = energy / window.seconds
     inside = curve.count(window.start_ns, window.end_ns)
     unseen = _gaps(curve, window, period)
-    reasons = _useless(domain, window, energy, inside, unseen)
+    reasons = _useless(domain, window, energy, inside, unseen) or _stuck(curve, domain, window, period)
     if reasons:
         return NotMeasured(domain.id, reasons)
     return Energy(
@@ -245,6 +247,24 @@ def _useless(
         longest_s = max(unseen)
         if longest_s * domain.max_power_w > domain.wrap_range_j:
             return (f"the counter was not read for {longest_s:.3f} s and may have wrapped more than once",)
+    return ()
+
+
+def _stuck(curve: Curve, domain: Domain, window: Window, period_s: float) -> tuple[str, ...]:
+    """A counter that otherwise moves stood still for much longer than it takes to be refreshed."""
+    if domain.kind is not Kind.COUNTER:
+        return ()
+    moved = [later for later in range(1, len(curve.times)) if curve.joules[later] != curve.joules[later - 1]]
+    spacings = [(curve.times[later] - curve.times[sooner]) / 1e9 for sooner, later in pairwise(moved)]
+    refresh_s = max(period_s, domain.update_s or 0.0, median(spacings) if spacings else 0.0)
+    most_s = max(_STILL_S, _STILL_UPDATES * refresh_s)
+    # From a value to the last reading that still shows it; the first and the last reading close the row.
+    for since, until in pairwise([0, *moved, len(curve.times)]):
+        start_ns, end_ns = curve.times[since], curve.times[until - 1]
+        within_s = (min(end_ns, window.end_ns) - max(start_ns, window.start_ns)) / 1e9
+        still_s = (end_ns - start_ns) / 1e9
+        if still_s > most_s and within_s > refresh_s:
+            return (f"the counter stood still for {still_s:.3f} s, of which {within_s:.3f} s in the window",)
     return ()
 
 

@@ -33,7 +33,7 @@ MAX_ALLOWED = 8
 
 _SALT = b"hexgate lexicon 1\x00"
 _SCORES = {1: 0.5, 2: 0.75, 3: 1.0}
-_DECIDES = (TERMS_FILE, "lexicon.py", "normalise.py", "language.py")
+_DECIDES = (TERMS_FILE, "lexicon.py", "normalise.py", "language.py", "english_words.py")
 
 
 class Term(NamedTuple):

@@ -13,8 +13,8 @@ All of them share three rules, which `Interval.method` names.
   exact binomial upper bound of 0 in n. So where the statistic has a `span`, no bound is closer to its value v
   than v + d (end - v), for the end of the span on that side. For a perfect score of 1.0 that is the exact
   binomial lower bound of n in n. The rule is for statistics that behave like proportions, as means of scores
-  and F1 do; it does not know how few items a rare class has. Without a span, resamples that are all equal
-  give no bounds at all.
+  and F1 do. A table is looked at class by class as well (`hexgate.stats.unseen`), because a mean over classes
+  is no surer than its rarest class. Without a span, resamples that are all equal give no bounds at all.
 
 The same seed gives the same bits, whatever the chunk: all resamples come from one random stream, in order.
 """
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from hexgate.stats.distributions import miss_probability, student_t_quantile
 from hexgate.stats.interval import Family, Interval
+from hexgate.stats.unseen import UnseenItems
 
 __all__ = [
     "Statistic",
@@ -65,7 +66,7 @@ def confusion_bootstrap(
     which costs by the cell and not by the item. Assumes independent items.
 
     Args:
-        confusion: counts of any shape, such as (classes, classes + 1).
+        confusion: counts of any shape whose first axis is the true class, such as (classes, classes + 1).
         statistic: the statistic of many tables at once; a resample in which it is NaN counts as the worst on
             either side.
         resamples: how many tables to draw.
@@ -84,6 +85,7 @@ def confusion_bootstrap(
         n=int(confusion.sum()),
         level=level,
         span=(0.0, 1.0),
+        unseen=UnseenItems(confusion, statistic),
         family=Family.BOOTSTRAP,
         method=f"item bootstrap of {what}, {_stream(resamples, seed)}",
     )
@@ -102,8 +104,8 @@ def paired_confusion_bootstrap(
     """As `confusion_bootstrap`, for a difference in -1 to 1 between two predictions for the same items.
 
     Args:
-        joint: counts over (label, clean prediction, attacked prediction), or any other joint table, so that
-            an item takes both of its predictions with it.
+        joint: counts over (label, clean prediction, attacked prediction), or any other joint table whose
+            first axis is the true class, so that an item takes both of its predictions with it.
         statistic: the difference, of many joint tables at once.
         resamples: how many tables to draw.
         seed: seed of PCG64.
@@ -121,6 +123,7 @@ def paired_confusion_bootstrap(
         n=int(joint.sum()),
         level=level,
         span=(-1.0, 1.0),
+        unseen=UnseenItems(joint, statistic),
         family=Family.BOOTSTRAP,
         method=f"paired item bootstrap of {what}, {_stream(resamples, seed)}",
     )
@@ -270,6 +273,7 @@ def _interval(
     span: tuple[float, float] | None,
     family: Family,
     method: str,
+    unseen: UnseenItems | None = None,
 ) -> Interval:
     """The interval of a value whose resamples gave these estimates (NaN where they are undefined)."""
     if not math.isfinite(point):
@@ -289,14 +293,24 @@ def _interval(
         if not equal and place < 1:
             return None, None
         low, high = (point, point) if equal else (float(defined[place - 1]), float(defined[-place]))
-        unseen = -math.expm1(math.log(share) / n)
-        reach = () if span is None else tuple(point + unseen * (end - point) for end in span)
-        return min(low, point, *reach), max(high, point, *reach)
+        if span is None:
+            return min(low, point), max(high, point)
+        share_unseen = -math.expm1(math.log(share) / n)
+        below, above = (share_unseen * abs(end - point) for end in span)
+        fall, rise = (0.0, 0.0) if unseen is None else unseen.reach(share)
+        low, high = min(low, point), max(high, point)
+        # What the classes add to the rule for all items is independent of what the resamples show.
+        if -fall > below:
+            low = max(span[0], point - max(-fall, math.hypot(point - low, -fall - below)))
+        if rise > above:
+            high = min(span[1], point + max(rise, math.hypot(high - point, rise - above)))
+        return min(low, point - below), max(high, point + above)
 
     low, high = bounds(miss / 2.0)
     lower_bound, upper_bound = bounds(miss)
     if span is not None:
-        method += "; not closer than the rule for unseen items (exact binomial bound of 0 in n)"
+        by_class = "" if unseen is None else ", and class by class"
+        method += f"; not closer than the rule for unseen items (exact binomial bound of 0 in n{by_class})"
     if equal:
         method += ", which alone sets the bounds: all resamples are equal"
     return Interval(low, high, lower_bound, upper_bound, level, family, method, n)

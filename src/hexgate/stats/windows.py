@@ -15,7 +15,9 @@ FEWEST_WINDOWS = 3
 """With fewer there is no interval."""
 
 
-def batch_means(window_values: Sequence[float], *, level: float = 0.95, what: str) -> Interval:
+def batch_means(
+    window_values: Sequence[float], *, level: float = 0.95, what: str, floor: float | None = None
+) -> Interval:
     """Student's t interval of the mean over windows of equal length, in the unit of the values.
 
     Assumes windows long enough for their means to be about normal. Where neighbours resemble each other
@@ -31,14 +33,18 @@ def batch_means(window_values: Sequence[float], *, level: float = 0.95, what: st
         window_values: one number per window, in the order of time.
         level: confidence, above 0.5 and below 1.
         what: the name of the rate, for the method text.
+        floor: what no value can be below by its nature, such as 0 for a rate: bounds below it are set to it, and
+            the method says so. None where there is no such number.
 
     Raises:
-        ValueError: if a value is not finite, or the level is out of range.
+        ValueError: if a value is not finite or below the floor, or the level is out of range.
     """
     n = len(window_values)
     miss = miss_probability(level)
     if not all(math.isfinite(value) for value in window_values):
         raise ValueError("the mean of windows needs finite values")
+    if floor is not None and min(window_values, default=floor) < floor:
+        raise ValueError(f"a window is below {floor:g}, which was said to be the least possible")
     method = f"batch means of {what}, Student's t over {n} windows"
     if n < FEWEST_WINDOWS:
         method += f"; no bounds from fewer than {FEWEST_WINDOWS}"
@@ -55,10 +61,14 @@ def batch_means(window_values: Sequence[float], *, level: float = 0.95, what: st
     error = math.sqrt(variance / effective)
     two_sided = error * student_t_quantile(1.0 - miss / 2.0, effective - 1.0)
     one_sided = error * student_t_quantile(1.0 - miss, effective - 1.0)
+    low, lower_bound = mean - two_sided, mean - one_sided
+    if floor is not None and low < floor:
+        low, lower_bound = floor, max(lower_bound, floor)
+        method += f"; bounds below {floor:g} are set to {floor:g}"
     return Interval(
-        low=mean - two_sided,
+        low=low,
         high=mean + two_sided,
-        lower_bound=mean - one_sided,
+        lower_bound=lower_bound,
         upper_bound=mean + one_sided,
         level=level,
         family=Family.BATCH_MEANS,
