@@ -113,7 +113,7 @@ def test_a_rate_is_asked_and_what_was_achieved_is_said(
     found = artifact.data
     assert found["counts"]["requested"] == 40
     assert found["requested_rps"] == 40.0
-    assert found["achieved_rps"] == pytest.approx(40.0, rel=0.2)
+    assert found["achieved_rps"] == pytest.approx(40.0, rel=0.4)
     assert found["dispatch_lag_p99_ms"] is not None
     # Tokens by the server's own count: three a reply.
     assert found["output_tokens_per_s"] == pytest.approx(3 * found["rps"])
