@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
-from hexgate.indicators.base import Counts, Figures, Job, Method, option
-from hexgate.indicators.workload import MODES, LoadEvidence, carry_out, load_evidence, workload
-from hexgate.load.figures import client_health, latencies, outcomes
+from hexgate.indicators.base import Figures, Job, Method, option
+from hexgate.indicators.workload import carry_out, load_evidence, mode_option, tokens_option, workload
+from hexgate.load.figures import client_health, latencies
 from hexgate.load.plan import Arrival, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.histogram import display_bins
 from hexgate.stats.interval import Interval
 from hexgate.stats.percentile import nearest_rank, percentile_interval
 
-__all__ = ["LatencyP99", "load_counts", "stop_reasons"]
+__all__ = ["LatencyP99"]
 
 _SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _TOKEN_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-_IN_PROCESS_CAP = 32
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,8 @@ class Options:
     limit_ms: float = option(
         300.0, "Count the requests that take longer, milliseconds.", "统计超过该毫秒数的请求。", above=0
     )
-    mode: str | None = option(
-        None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES
-    )
-    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
+    mode: str | None = mode_option()
+    max_tokens: int = tokens_option()
 
 
 class LatencyP99:
@@ -79,7 +76,7 @@ class LatencyP99:
                 requests=chosen.requests,
                 warmup=chosen.warmup,
                 seed=job.seed,
-                max_in_flight=_IN_PROCESS_CAP if load.in_process else None,
+                max_in_flight=load.most_in_flight,
             )
         evidence.describe(
             dataset=load.dataset,
@@ -99,7 +96,7 @@ class LatencyP99:
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
         """Every percentile over the timed requests that succeeded."""
         load = load_evidence(evidence)
-        counts = load_counts(load, int(method["requested"]))
+        counts = load.counts(int(method["requested"]))
         measured = latencies(load.records, load.plan)
         e2e = np.sort(measured.e2e_ms)
         ttft = np.sort(measured.ttft_sent_ms if measured.ttft_due_ms is None else measured.ttft_due_ms)
@@ -138,27 +135,11 @@ class LatencyP99:
             intervals=intervals,
             missing=_missing(values),
             invalid_reasons=(
-                *stop_reasons(load),
+                *load.stop_reasons,
                 *health.reasons,
                 *(() if n else ("no request succeeded",)),
             ),
         )
-
-
-def load_counts(load: LoadEvidence, requested: int | None) -> Counts:
-    """What became of the timed requests of a load; where its duration decides, those that were due."""
-    seen = outcomes(load.records)
-    total = seen.total if requested is None else requested
-    errored = seen.error + seen.timeout + seen.truncated + seen.unfinished
-    return Counts(total, seen.ok, errored, total - seen.ok - errored)
-
-
-def stop_reasons(load: LoadEvidence) -> tuple[str, ...]:
-    """Why a load is not a whole one, from its evidence alone; empty where its plan ran to its end."""
-    if not load.run:
-        return ("the load did not come to an orderly end",)
-    stopped = load.run.get("stopped")
-    return () if stopped is None else (f"the load was stopped before its end: {stopped}",)
 
 
 def _percentiles(

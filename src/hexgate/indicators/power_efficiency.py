@@ -14,8 +14,14 @@ from urllib.parse import urlsplit
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter, RowWriter
 from hexgate.errors import InputError
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
-from hexgate.indicators.latency_p99 import load_counts
-from hexgate.indicators.workload import MODES, LoadEvidence, carry_out, load_evidence, workload
+from hexgate.indicators.workload import (
+    LoadEvidence,
+    carry_out,
+    load_evidence,
+    mode_option,
+    tokens_option,
+    workload,
+)
 from hexgate.load.figures import output_tokens
 from hexgate.load.plan import closed_loop
 from hexgate.load.records import Outcome
@@ -70,10 +76,8 @@ class Options:
     cells: int = option(
         10, "Equal parts of the workload for the interval.", "用于区间估计的等分段数。", least=3
     )
-    mode: str | None = option(
-        None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES
-    )
-    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
+    mode: str | None = mode_option()
+    max_tokens: int = tokens_option()
 
 
 class PowerEfficiency:
@@ -121,7 +125,7 @@ class PowerEfficiency:
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
         """Energy of the work, from a meter where one was read, else from declared watts, else null."""
         load = load_evidence(evidence)
-        counts = load_counts(load, load.plan.timed)
+        counts = load.counts(load.plan.timed)
         windows = {row["name"]: row for row in evidence.rows("windows")}
         work = windows.get("work")
         served = _Served.of(load)

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.indicators.base import Figures, Job, Method, option
-from hexgate.indicators.latency_p99 import load_counts, stop_reasons
-from hexgate.indicators.workload import MODES, carry_out, load_evidence, workload
+from hexgate.indicators.workload import carry_out, load_evidence, mode_option, tokens_option, workload
 from hexgate.load.figures import LEAST_WINDOWS, ThroughputFigures, client_health, throughput
 from hexgate.load.plan import Arrival, LoadKind, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
@@ -16,7 +15,6 @@ from hexgate.stats.windows import batch_means
 
 __all__ = ["ThroughputRps"]
 
-_IN_PROCESS_CAP = 32
 _FEWEST_SUCCESSES = 2
 
 
@@ -42,10 +40,8 @@ class Options:
     windows: int = option(
         20, "Equal parts of the window for the interval.", "用于区间估计的等分窗口数。", least=LEAST_WINDOWS
     )
-    mode: str | None = option(
-        None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES
-    )
-    max_tokens: int = option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
+    mode: str | None = mode_option()
+    max_tokens: int = tokens_option()
 
 
 class ThroughputRps:
@@ -75,7 +71,7 @@ class ThroughputRps:
                 duration_s=chosen.duration_s,
                 warmup=chosen.load_warmup,
                 seed=job.seed,
-                max_in_flight=_IN_PROCESS_CAP if load.in_process else None,
+                max_in_flight=load.most_in_flight,
             )
             what = f"{chosen.rate_rps:g} requests/s for {chosen.duration_s:g} s"
         evidence.describe(
@@ -95,7 +91,7 @@ class ThroughputRps:
         load = load_evidence(evidence)
         stopped_ns = load.run.get("stopped_ns")
         rates = throughput(load.records, load.plan, stopped_ns=stopped_ns, windows=method["windows"])
-        counts = load_counts(load, load.plan.timed)
+        counts = load.counts(load.plan.timed)
         tried = counts.succeeded + counts.errored
         closed = load.plan.kind is LoadKind.CLOSED_LOOP
         span_s = rates.window_s
@@ -135,7 +131,7 @@ class ThroughputRps:
             counts=counts,
             intervals=intervals,
             missing=_missing(values, closed=closed),
-            invalid_reasons=(*stop_reasons(load), *health.reasons, *_too_little(rates)),
+            invalid_reasons=(*load.stop_reasons, *health.reasons, *_too_little(rates)),
         )
 
 

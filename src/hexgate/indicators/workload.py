@@ -12,21 +12,42 @@ from numpy.typing import NDArray
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.errors import EvidenceError, InputError, TargetUnusable
-from hexgate.indicators.base import Job
+from hexgate.indicators.base import Counts, Job, option
 from hexgate.indicators.inputs import feature_batch, labelled_items, prompts_of
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import Driver, LoadInterrupted, RunInfo, TargetUnreachable, run_plan
+from hexgate.load.figures import outcomes
 from hexgate.load.plan import Plan
 from hexgate.load.reading import LEAST_CLASSES
 from hexgate.load.records import Recorder
 from hexgate.targets.base import GenerateOptions, Generator, Predictor
 from hexgate.wire.base import Ask, Endpoint
 
-__all__ = ["MODES", "LoadEvidence", "Workload", "carry_out", "load_evidence", "workload"]
+__all__ = [
+    "MODES",
+    "LoadEvidence",
+    "Workload",
+    "carry_out",
+    "load_evidence",
+    "mode_option",
+    "tokens_option",
+    "workload",
+]
 
 MODES = ("scores", "text")
 _SYNTHETIC_ITEMS = 256
+_IN_PROCESS_CAP = 32
+
+
+def mode_option() -> Any:
+    """The option `mode`, alike for every indicator that loads its target."""
+    return option(None, "What to ask of a target that gives both.", "目标两者皆可时测哪一种。", choices=MODES)
+
+
+def tokens_option() -> Any:
+    """The option `max_tokens`, alike for every indicator that loads its target."""
+    return option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
 
 
 @dataclass(frozen=True)
@@ -43,6 +64,11 @@ class Workload:
     """``scores`` (inputs to class scores) or ``text`` (prompts to replies)."""
     in_process: bool
     """Whether the model runs in this process."""
+
+    @property
+    def most_in_flight(self) -> int | None:
+        """The cap on an open loop: a model in this process would need a thread for every request."""
+        return _IN_PROCESS_CAP if self.in_process else None
 
 
 def workload(job: Job, *, mode: str | None, max_tokens: int) -> Workload:
@@ -184,6 +210,21 @@ class LoadEvidence:
     """One row for each request, in the columns of `hexgate.load.records.RECORD`."""
     run: Mapping[str, Any]
     """The run, as `RunInfo.to_json` has it; empty where it did not end in an orderly way."""
+
+    def counts(self, requested: int | None) -> Counts:
+        """What became of the timed requests; where the duration decides (None), those that were due."""
+        seen = outcomes(self.records)
+        total = seen.total if requested is None else requested
+        errored = seen.error + seen.timeout + seen.truncated + seen.unfinished
+        return Counts(total, seen.ok, errored, total - seen.ok - errored)
+
+    @property
+    def stop_reasons(self) -> tuple[str, ...]:
+        """Why this is not a whole load, from its evidence alone; empty where its plan ran to its end."""
+        if not self.run:
+            return ("the load did not come to an orderly end",)
+        stopped = self.run.get("stopped")
+        return () if stopped is None else (f"the load was stopped before its end: {stopped}",)
 
 
 def load_evidence(evidence: EvidenceReader) -> LoadEvidence:
