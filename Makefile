@@ -41,6 +41,8 @@ lock:
 	  --extra build pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q \
 	  --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q \
+	  --extra build --extra dev --extra vendors -c requirements-dev.lock pyproject.toml -o requirements-vendors.lock
 
 clean:
 	rm -rf $(VENV) $(DEMO) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Make ``schemas/<indicator>.schema.json`` from ``schemas/parts/``: each whole, for any validator.
+"""Make ``schemas/<indicator>.schema.json`` from ``schemas/parts/``, and the job's from ``schemas/job/``: each whole.
 
 python tools/build_schemas.py            write the files
 python tools/build_schemas.py --check    exit 1 if a committed file is not what the parts make
@@ -46,14 +46,24 @@ def build(indicator: str) -> dict[str, Any]:
     }
 
 
+def build_job() -> dict[str, Any]:
+    """The whole schema of a job spec: what all platforms share, and the block of each."""
+    job: dict[str, Any] = json.loads((SCHEMAS / "job" / "spec.json").read_text("utf-8"))
+    for part in sorted((SCHEMAS / "job").glob("*.json")):
+        if part.stem == "spec":
+            continue
+        job["properties"]["platform"]["properties"][part.stem] = {"$ref": f"#/$defs/{part.stem}"}
+        job["$defs"][part.stem] = json.loads(part.read_text("utf-8"))
+    return job
+
+
 def main(arguments: list[str]) -> int:
     """Write all schemas, or check them."""
     stale = []
-    for part in sorted((SCHEMAS / "parts").glob("*.json")):
-        if part.stem == "envelope":
-            continue
-        path = SCHEMAS / f"{part.stem}.schema.json"
-        text = json.dumps(build(part.stem), indent=2, ensure_ascii=False) + "\n"
+    names = sorted(part.stem for part in (SCHEMAS / "parts").glob("*.json") if part.stem != "envelope")
+    for name in [*names, "job"]:
+        path = SCHEMAS / f"{name}.schema.json"
+        text = json.dumps(build_job() if name == "job" else build(name), indent=2, ensure_ascii=False) + "\n"
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")
         elif not path.is_file() or path.read_text("utf-8") != text:

@@ -3,10 +3,14 @@
 HexgateError                      the root: one message, one exit code, one next step
 |-- InputError            exit 2  the caller can mend it: usage, policy, data, model file, wrong flags
 |   |-- PolicyError       exit 2  a policy file with mistakes (all of them, with their paths)
+|   |-- JobSpecError      exit 2  a job spec or native job file with mistakes (all of them, with their paths)
+|   |-- MissingExtra      exit 2  a feature whose optional packages are not installed
 |   |-- DataError         exit 2  a data file that cannot be read as what it should be
 |   `-- TargetUnusable    exit 2  the target cannot do what the indicator needs
 |-- EvidenceError         exit 4  an artifact or its evidence is missing, invalid or does not add up
 |-- TargetFailed          exit 5  the target or the platform failed while it was measured
+|   |-- PlatformFailed    exit 5  a platform refused, lost or did not answer a call about a job
+|   `-- StoreFailed       exit 5  an object store refused or did not answer a call
 `-- Interrupted           exit 130  the run was stopped; what was measured is kept
 """
 
@@ -21,7 +25,11 @@ __all__ = [
     "HexgateError",
     "InputError",
     "Interrupted",
+    "JobSpecError",
+    "MissingExtra",
+    "PlatformFailed",
     "PolicyError",
+    "StoreFailed",
     "TargetFailed",
     "TargetUnusable",
 ]
@@ -123,3 +131,30 @@ class Interrupted(HexgateError):
     """The run was stopped; what was measured is kept."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class MissingExtra(InputError):
+    """A feature whose optional packages are not installed."""
+
+    def __init__(self, extra: str, feature: str) -> None:
+        super().__init__(
+            f"{feature} needs packages that are not installed", hint=f"pip install 'hexgate[{extra}]'"
+        )
+
+
+class JobSpecError(InputError):
+    """A job spec, or a native job file, with mistakes."""
+
+    def __init__(self, file: str, mistakes: list[str]) -> None:
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        super().__init__(f"{count} in the job:\n  " + "\n  ".join(mistakes), where=file)
+        self.mistakes = mistakes
+        """One line a mistake: its path in the file, what was found, what was expected."""
+
+
+class PlatformFailed(TargetFailed):
+    """A platform refused, lost or did not answer a call about a job."""
+
+
+class StoreFailed(TargetFailed):
+    """An object store refused or did not answer a call."""

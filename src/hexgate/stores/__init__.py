@@ -1,0 +1,1 @@
+"""Object stores, by the scheme of their URI. Listing them imports none."""
