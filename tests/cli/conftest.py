@@ -1,64 +1,13 @@
-"""The command line, called in this process where that is enough, and as a process of its own where it is not."""
+"""Servers that answer by a script."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hexgate.cli import main
-from support.command import Ended
 from support.scripted import ScriptedServer
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def call(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Ended]]:
-    """Run a command in this process."""
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setenv("HEXGATE_LANG", "en")
-    monkeypatch.delenv("HEXGATE_DEBUG", raising=False)
-
-    def run(*arguments: str | Path) -> Ended:
-        given = [str(argument) for argument in arguments]
-        monkeypatch.setattr(sys, "argv", ["hexgate", *given])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(given)
-        code = ended.value.code
-        seen = capfd.readouterr()
-        return Ended(code if isinstance(code, int) else 0, seen.out, seen.err)
-
-    yield run
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture
-def process() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a Python command as a process of its own, from the root of the repository."""
-
-    def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *map(str, command)],
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            cwd=ROOT,
-            env={**os.environ, "HEXGATE_LANG": "en", **environment},
-            timeout=120,
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture

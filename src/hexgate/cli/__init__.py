@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "run": ("Measure one indicator, or all six.", "测量一项或全部六项指标。"),
     "gate": ("Merge artifacts and judge them by a policy.", "合并测量结果，按策略判定。"),
+    "report": (
+        "A verdict that was taken, as HTML, Markdown, JUnit or metrics.",
+        "把已作出的结论输出为 HTML、Markdown、JUnit 或监控指标。",
+    ),
     "plan": ("How much evidence each rule of a policy needs.", "策略中每条规则需要多少证据。"),
     "recompute": ("Recompute every figure from its evidence.", "从证据重新计算每个数字并核对。"),
     "serve": ("Serve the embedded reference models over HTTP.", "以 HTTP 提供内置参考模型。"),

@@ -12,7 +12,8 @@ import click
 
 from hexgate.cli.console import console
 from hexgate.cli.language import language, text
-from hexgate.contract.artifact import Artifact, write_atomically
+from hexgate.cli.outputs import write_text
+from hexgate.contract.artifact import Artifact
 from hexgate.errors import EvidenceError, InputError
 from hexgate.gate.evidence import EvidenceSet, Exhibit, load_evidence
 from hexgate.gate.judge import judge
@@ -57,10 +58,12 @@ def conclude(
     data = verdict.to_json()
     artifacts = [exhibit.data for exhibit in case.evidence.exhibits]
     lang = language()
-    _write(outputs.verdict, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _write(outputs.markdown, render_markdown(data, artifacts, lang=lang))
-    _write(outputs.junit, render_junit(data))
-    _write(outputs.report, render_html(data, artifacts, lang=lang))
+    write_text(
+        outputs.verdict, lambda: json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+    write_text(outputs.markdown, lambda: render_markdown(data, artifacts, lang=lang))
+    write_text(outputs.junit, lambda: render_junit(data))
+    write_text(outputs.report, lambda: render_html(data, artifacts, lang=lang))
     console().print(render_table(data, artifacts, lang=lang))
     console().print(render_conclusion(data, artifacts, lang=lang), soft_wrap=True)
     return verdict
@@ -110,17 +113,6 @@ def _with_its_differences(exhibit: Exhibit) -> Exhibit:
     except EvidenceError as error:
         differences = (str(error),)
     return replace(exhibit, recomputed=differences)
-
-
-def _write(path: Path | None, content: str) -> None:
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content.encode("utf-8"))
-    except OSError as error:
-        raise InputError(f"it cannot be written ({error.strerror})", where=str(path)) from None
-    click.echo(f"{text('wrote', '已写入')} {path}", err=True)
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
