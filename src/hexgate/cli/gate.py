@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from hexgate.cli.console import console
+from hexgate.cli.console import console, show_error
 from hexgate.cli.language import language, text
 from hexgate.cli.outputs import write_text
 from hexgate.contract.artifact import Artifact
-from hexgate.errors import EvidenceError, InputError
+from hexgate.errors import EvidenceError, ExitCode, HexgateError, InputError
 from hexgate.gate.evidence import EvidenceSet, Exhibit, load_evidence
 from hexgate.gate.judge import judge
 from hexgate.gate.pairing import samples_needed
@@ -140,6 +140,21 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--json", "verdict", type=_FILE, default=None, help=text("Write the verdict as JSON.", "写 JSON 结论。")
 )
 @click.option(
+    "--mlflow",
+    metavar="URI",
+    default=None,
+    help=text(
+        "Log measures, verdict and files to this MLflow tracking server.",
+        "把数值、结论和文件记入 MLflow 服务。",
+    ),
+)
+@click.option(
+    "--mlflow-experiment",
+    default="hexgate",
+    show_default=True,
+    help=text("Experiment to log into.", "记入的实验名。"),
+)
+@click.option(
     "--self-test",
     is_flag=True,
     help=text(
@@ -155,13 +170,38 @@ def command(
     markdown: Path | None,
     junit: Path | None,
     verdict: Path | None,
+    mlflow: str | None,
+    mlflow_experiment: str,
     *,
     self_test: bool,
 ) -> int:
     """Judge, and return the verdict's exit code."""
-    judged = conclude(folders, policy, Outputs(report, markdown, junit, verdict), baseline=baseline)
+    outputs = Outputs(report, markdown, junit, verdict)
+    judged = conclude(folders, policy, outputs, baseline=baseline)
     if self_test:
         _self_test(_Case.read(folders, policy, baseline))
+    code: int = judged.exit_code
+    if mlflow is not None:
+        code = _logged(mlflow, mlflow_experiment, judged, load_evidence(folders), outputs)
+    return code
+
+
+def _logged(uri: str, experiment: str, judged: GateVerdict, evidence: EvidenceSet, outputs: Outputs) -> int:
+    """Log to MLflow. What goes wrong there does not hide a verdict that blocks."""
+    from hexgate.stores.mlflow import log_verdict
+
+    files = [path for path in (outputs.report, outputs.markdown, outputs.junit, outputs.verdict) if path]
+    files += [Path(exhibit.path) for exhibit in evidence.exhibits]
+    try:
+        run = log_verdict(
+            uri, experiment, judged.to_json(), [exhibit.data for exhibit in evidence.exhibits], files
+        )
+    except HexgateError as error:
+        if judged.exit_code == ExitCode.OK:
+            raise
+        show_error(error)
+        return judged.exit_code
+    click.echo(text(f"logged to MLflow as run {run}", f"已记入 MLflow，运行 {run}"), err=True)
     return judged.exit_code
 
 
