@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -16,7 +17,7 @@ from hexgate.contract.provenance import new_run_id
 from hexgate.contract.schema import indicators, schema_mistakes
 from hexgate.errors import InputError, JobSpecError
 
-__all__ = ["Image", "JobSpec", "Mode", "Mount", "Output", "Resources", "parse_spec", "read_spec"]
+__all__ = ["Image", "JobSpec", "Mode", "Mount", "Output", "Resources", "changed", "parse_spec", "read_spec"]
 
 
 class Mode(str, Enum):
@@ -172,11 +173,15 @@ class JobSpec:
         return replace(self, run_id=run_id or self.run_id or new_run_id())
 
 
-def read_spec(path: Path) -> JobSpec:
+def read_spec(path: Path, changes: Sequence[str] = ()) -> JobSpec:
     """Read a job spec, YAML or JSON.
 
+    Args:
+        path: the file.
+        changes: ``PATH=VALUE`` each, such as ``mounts.model.uri=oss://bucket/m``; see `changed`.
+
     Raises:
-        InputError: if there is no such file, or it is not YAML.
+        InputError: if there is no such file, it is not YAML, or a change is none.
         JobSpecError: with every mistake in it.
     """
     try:
@@ -185,7 +190,62 @@ def read_spec(path: Path) -> JobSpec:
         raise InputError(f"the job spec cannot be read ({error.strerror})", where=str(path)) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"not YAML ({' '.join(str(error).split())})", where=str(path)) from None
+    for change in changes:
+        value = changed(value, change)
     return parse_spec(value, str(path))
+
+
+def changed(value: Any, change: str) -> Any:
+    """A copy of what a spec file held, with one value in another's place.
+
+    Args:
+        value: what the file held.
+        change: ``PATH=VALUE``: keys with dots between them, an item of a list by its number or, in `mounts`, by its
+            name; the value is YAML. What is not there yet is added, and judged with the rest by the schema.
+
+    Raises:
+        InputError: if it has no ``=``, or the path leads through something that holds no values.
+    """
+    path, equals, given = change.partition("=")
+    if not equals or not path:
+        raise InputError("not a change", where="--set", got=change, expected="PATH=VALUE")
+    try:
+        wanted = yaml.safe_load(given)
+    except yaml.YAMLError:
+        wanted = given
+    root = deepcopy(value)
+    *steps, last = path.split(".")
+    place = root
+    for step in steps:
+        place = _step(place, step, change)
+    if isinstance(place, list):
+        place[_index(place, last, change)] = wanted
+    elif isinstance(place, dict):
+        place[last] = wanted
+    else:
+        raise _no_place(change)
+    return root
+
+
+def _step(place: Any, key: str, change: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, key, change)]
+    if isinstance(place, dict):
+        return place.setdefault(key, {})
+    raise _no_place(change)
+
+
+def _index(place: list[Any], key: str, change: str) -> int:
+    named = [index for index, item in enumerate(place) if isinstance(item, dict) and item.get("name") == key]
+    if named:
+        return named[0]
+    if key.isdigit() and int(key) < len(place):
+        return int(key)
+    raise _no_place(change)
+
+
+def _no_place(change: str) -> InputError:
+    return InputError("the path leads nowhere in the job spec", where="--set", got=change)
 
 
 def parse_spec(value: Any, where: str) -> JobSpec:
