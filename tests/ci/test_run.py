@@ -184,7 +184,7 @@ def test_a_model_is_uploaded_before_its_job(
     shutil.copy(ROOT / "examples/digits/model.onnx", project / "model.onnx")
     spec = yaml.safe_load((project / "ci/job.yaml").read_text("utf-8"))
     spec["mounts"] = [
-        {"name": "model", "uri": "file:///not/yet", "path": "/models/model.onnx"},
+        {"name": "model", "uri": "file:///not/yet", "path": "/models"},
         {"name": "data", "uri": (ROOT / "examples/digits").as_uri(), "path": "/data"},
     ]
     spec["argv"] = [*F1[:5], "--model", "/models/model.onnx", "--data", "/data/val.jsonl", "--out", "{out}"]
