@@ -23,7 +23,8 @@ class Entry:
 class Store(Protocol):
     """Files under keys. No append, no rename, no overwrite, no conditional put: not every store has them.
 
-    Keys are relative, of letters, digits and ``._-/``. Calls try again what may pass, and fail with `StoreFailed`.
+    Keys are relative (`hexgate.stores.keys.is_key`), and each is put once: a folder and Azure Blob refuse a second
+    time, S3 has no way to. Calls try again what may pass, and fail with `StoreFailed`.
     """
 
     uri: str
@@ -48,6 +49,7 @@ class Store(Protocol):
 
         Raises:
             StoreFailed: if there is no such key, or the store does not answer.
+            InputError: if `path` cannot be written.
         """
 
     def get_bytes(self, key: str) -> bytes | None:
