@@ -1,4 +1,4 @@
-"""Make ``schemas/<indicator>.schema.json`` from ``schemas/parts/``, and the job's from ``schemas/job/``: each whole.
+"""Make ``schemas/<indicator>.schema.json`` from ``schemas/parts/``, and those of a job and a shard from theirs.
 
 python tools/build_schemas.py            write the files
 python tools/build_schemas.py --check    exit 1 if a committed file is not what the parts make
@@ -57,13 +57,34 @@ def build_job() -> dict[str, Any]:
     return job
 
 
+def build_shard() -> dict[str, Any]:
+    """The whole schema of the document that one shard of a load leaves: its own keys, and blocks of the envelope."""
+    blocks = json.loads((SCHEMAS / "parts" / "envelope.json").read_text("utf-8"))["$defs"]
+    shard = json.loads((SCHEMAS / "load" / "shard.json").read_text("utf-8"))
+    for unused in ("interval", "level", "movement", "resources"):
+        del blocks[unused]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:hexgate:load_shard:{VERSION}",
+        "title": shard["title"],
+        "description": shard["description"],
+        "type": "object",
+        "properties": shard["properties"],
+        "required": list(shard["properties"]),
+        "additionalProperties": False,
+        "x-version": VERSION,
+        "$defs": blocks,
+    }
+
+
 def main(arguments: list[str]) -> int:
     """Write all schemas, or check them."""
     stale = []
     names = sorted(part.stem for part in (SCHEMAS / "parts").glob("*.json") if part.stem != "envelope")
-    for name in [*names, "job"]:
+    made = {"job": build_job(), "load_shard": build_shard()} | {name: build(name) for name in names}
+    for name, schema in made.items():
         path = SCHEMAS / f"{name}.schema.json"
-        text = json.dumps(build_job() if name == "job" else build(name), indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")
         elif not path.is_file() or path.read_text("utf-8") != text:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
-from hexgate.indicators import runner
+from hexgate.indicators import recording
 from hexgate.indicators.base import Figures
 from hexgate.indicators.power_efficiency import PowerEfficiency
 from hexgate.load.plan import closed_loop
@@ -227,7 +227,7 @@ def powercap(tmp_path: Path) -> Iterator[Path]:
 def test_a_powercap_tree_is_measured_through_the_whole_run(
     powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "Recorder", partial(MeterRecorder, rapl_root=powercap))
+    monkeypatch.setattr(recording, "Recorder", partial(MeterRecorder, rapl_root=powercap))
 
     done = measured("power_efficiency", "demo:", tmp_path, duration_s=1.0, idle_s=0.5, concurrency=1)
 
@@ -249,7 +249,7 @@ def test_a_powercap_tree_is_measured_through_the_whole_run(
 def test_without_idle_there_is_no_net(
     powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "Recorder", partial(MeterRecorder, rapl_root=powercap))
+    monkeypatch.setattr(recording, "Recorder", partial(MeterRecorder, rapl_root=powercap))
     measured("power_efficiency", "demo:", tmp_path, duration_s=0.6, idle_s=0.0)
     found = check(tmp_path / "power_efficiency.json").data
     assert found["energy_j"] > 0
@@ -260,7 +260,7 @@ def test_without_idle_there_is_no_net(
 def test_an_endpoint_on_this_machine_is_measured_with_its_meter(
     powercap: Path, scripted: Callable[..., ScriptedServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "Recorder", partial(MeterRecorder, rapl_root=powercap))
+    monkeypatch.setattr(recording, "Recorder", partial(MeterRecorder, rapl_root=powercap))
     server = scripted(chat=lambda _: "four words of reply")
     data = tmp_path / "prompts.txt"
     data.write_text("hello\n", "utf-8")

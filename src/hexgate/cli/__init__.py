@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from hexgate import __version__
 from hexgate.cli.language import set_language, text
+from hexgate.cli.lazy import LazyGroup
 from hexgate.errors import ExitCode, HexgateError
 
 __all__ = ["door", "main"]
@@ -22,46 +23,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "在内置模型上测六项指标、过门禁、出报告。",
     ),
     "run": ("Measure one indicator, or all six.", "测量一项或全部六项指标。"),
+    "load": ("One load on a target, or a shard of it; merge its shards.", "对目标施加负载，可分片并合并。"),
     "gate": ("Merge artifacts and judge them by a policy.", "合并测量结果，按策略判定。"),
     "report": (
         "A verdict that was taken, as HTML, Markdown, JUnit or metrics.",
         "把已作出的结论输出为 HTML、Markdown、JUnit 或监控指标。",
+    ),
+    "platforms": (
+        "Jobs on platforms: render, validate, submit, follow, collect.",
+        "平台作业：生成、校验、提交、跟踪、收集。",
     ),
     "plan": ("How much evidence each rule of a policy needs.", "策略中每条规则需要多少证据。"),
     "recompute": ("Recompute every figure from its evidence.", "从证据重新计算每个数字并核对。"),
     "serve": ("Serve the embedded reference models over HTTP.", "以 HTTP 提供内置参考模型。"),
     "doctor": ("What this machine can measure, and what is missing.", "这台机器能测什么，还缺什么。"),
 }
-
-
-class _Lazy(click.Group):
-    """A group whose commands are named here and imported when one is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        found = import_module(f"hexgate.cli.{cmd_name}").command
-        return found if isinstance(found, click.Command) else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section(text("Commands", "命令")):
-            formatter.write_dl([(name, text(*words)) for name, words in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
-
-            close = get_close_matches(args[0], COMMANDS, n=1)
-            hint = text(f"; did you mean {close[0]}?", f"；是否指 {close[0]}？") if close else ""
-            raise click.UsageError(
-                text(f"there is no command {args[0]!r}{hint}", f"没有命令 {args[0]!r}{hint}"), ctx
-            )
-        return super().resolve_command(ctx, args)
 
 
 def _group() -> click.Group:
@@ -72,7 +48,9 @@ def _group() -> click.Group:
         "退出码：0 完成或通过；1 门禁不通过；2 用法、策略或输入有误；3 证据不足以判定；4 证据缺失或无效；"
         "5 被测目标或平台失败；70 hexgate 自身故障；130 被中断。任何位置都可加 --lang en|zh。",
     )
-    group = _Lazy(
+    group = LazyGroup(
+        COMMANDS,
+        "hexgate.cli.{}:command".format,
         "hexgate",
         help=text(
             "A release gate for AI models: six indicators, one gate.", "AI 模型的发布门禁：六项指标，一道门。"
@@ -86,6 +64,9 @@ def _group() -> click.Group:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its documented code. No error of a user ends in a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if os.getpid() == 1:
+        # The first process of a container gets no SIGTERM that it does not handle.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_run_to_exit_code(given))
 
 

@@ -40,11 +40,11 @@ def collect_and_say(store_uri: str, expected: Expected, dest: Path) -> int:
         ),
         err=True,
     )
-    shards = all(part.startswith("shard-") for part in collected.expected)
-    then = (
-        f"hexgate load merge {dest} --out {dest}-merged" if shards else f"hexgate gate {dest} --policy FILE"
-    )
-    click.echo(f"{text('next', '下一步')}: {then}", err=True)
+    gate = f"hexgate gate {dest} --policy FILE"
+    if all(part.startswith("shard-") for part in collected.expected):
+        click.echo(f"{text('next', '下一步')}: hexgate load merge {dest} --out {dest}-merged", err=True)
+        gate = f"hexgate gate {dest} {dest}-merged --policy FILE"
+    click.echo(f"{text('next', '下一步')}: {gate}", err=True)
     return ExitCode.OK if collected.whole else ExitCode.EVIDENCE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -96,7 +97,7 @@ def render_command(spec: Path, name: str, changes: tuple[str, ...], out: Path | 
                 click.echo(f"# {file}", err=True)
             click.echo(content, nl=False)
         else:
-            write_text(out / file, content.__str__)
+            write_text(out / file, partial(str, content))
             if file.endswith(".sh"):
                 (out / file).chmod(0o755)
     return ExitCode.OK

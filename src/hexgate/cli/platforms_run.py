@@ -40,8 +40,17 @@ __all__ = ["run_command"]
     show_default=True,
     help=text("How long shards wait for each other.", "各分片互相等待的秒数。"),
 )
+@click.option(
+    "--start-lead-s",
+    type=Finite(min=0, min_open=True),
+    default=Pace.lead_s,
+    show_default=True,
+    help=text("How far ahead shard 0 announces the start.", "0 号分片提前多少秒宣布开始时刻。"),
+)
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
-def run_command(output: str, part: str | None, ready_timeout_s: float, argv: tuple[str, ...]) -> int:
+def run_command(
+    output: str, part: str | None, ready_timeout_s: float, start_lead_s: float, argv: tuple[str, ...]
+) -> int:
     """Run the part, and return its exit code."""
-    job = part_job(argv, output, os.environ, part=part, pace=Pace(ready_timeout_s=ready_timeout_s))
+    job = part_job(argv, output, os.environ, part=part, pace=Pace(ready_timeout_s, start_lead_s))
     return run_part(job, say=lambda line: click.echo(f"hexgate: {line}", err=True))

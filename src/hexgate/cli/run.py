@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,20 @@ import click
 
 from hexgate.cli.console import Display, console, show_error
 from hexgate.cli.language import language, text
-from hexgate.cli.number import Finite, number
+from hexgate.cli.measure_options import (
+    API_KEY_ENV,
+    CONFIDENCE,
+    DIALECT,
+    HOST_CLASS,
+    LIMIT,
+    QUIET,
+    SEED,
+    TIMEOUT_S,
+    data_flag,
+    model_name_flag,
+    parameter_of,
+    type_of,
+)
 from hexgate.errors import ExitCode, HexgateError, InputError, Interrupted
 from hexgate.indicators import INDICATORS, indicator
 from hexgate.indicators.base import Job
@@ -23,7 +36,15 @@ from hexgate.report.measured import measured_table
 from hexgate.targets.base import Target
 from hexgate.targets.registry import OpenOptions, open_target
 
-__all__ = ["Request", "command", "measure_all", "open_and_say"]
+__all__ = [
+    "Request",
+    "command",
+    "conclude_measured",
+    "measure_all",
+    "open_and_say",
+    "open_saying",
+    "show_measured",
+]
 
 # When several measurements end differently, the exit code is the one that a person must act on first.
 _GRAVEST = (
@@ -58,18 +79,27 @@ class Request:
 def open_and_say(uri: str, opening: OpenOptions, request: Request, outs: dict[str, Path], run: Run) -> Target:
     """Open the target, with every place of an artifact saying that it is not measured, or why it cannot be.
 
-    An artifact of an earlier run that lies there is not the result of this one, however this one ends. From here
-    on SIGTERM does what Ctrl-C does.
-
     Raises:
-        InputError: if there is no such target, or an artifact cannot be written.
-        TargetUnusable, TargetFailed: as `open_target` does.
+        HexgateError: as `open_saying` does.
     """
 
     def say(reason: HexgateError) -> None:
         for name, out in outs.items():
             unmeasured(name, uri, reason, out, run, seed=request.seed, confidence=request.confidence)
 
+    return open_saying(uri, opening, say)
+
+
+def open_saying(uri: str, opening: OpenOptions, say: Callable[[HexgateError], None]) -> Target:
+    """Open the target; before, and where it cannot be opened, `say` leaves a result that says so.
+
+    A result of an earlier run that lies there is not that of this one, however this one ends. From here on
+    SIGTERM does what Ctrl-C does.
+
+    Raises:
+        InputError: if there is no such target, or a result cannot be written.
+        TargetUnusable, TargetFailed: as `open_target` does.
+    """
     signal.signal(signal.SIGTERM, _stop_like_interrupt)
     say(HexgateError("the measurement did not begin"))
     try:
@@ -100,16 +130,37 @@ def measure_all(
         codes.append(ExitCode.OK if error is None else error.exit_code)
         if isinstance(error, Interrupted):
             break
-    if measured and request.table and not request.quiet:
+    if request.table and not request.quiet:
+        show_measured(measured)
+    return next(code for code in _GRAVEST if code in codes)
+
+
+def show_measured(measured: Sequence[Measured]) -> None:
+    """What was measured as a table, and where the artifacts are."""
+    if measured:
         console().print(measured_table([one.artifact.data for one in measured], lang=language()))
         for one in measured:
             click.echo(f"{one.artifact.path}", err=True)
+
+
+def conclude_measured(measured: Sequence[Measured], *, quiet: bool) -> int:
+    """Say each reason why something measured in one go is not complete, once; then the table.
+
+    Returns:
+        The gravest exit code among them.
+    """
+    errors = {one.error.what: one.error for one in measured if one.error is not None}
+    for error in errors.values():
+        show_error(error)
+    if not quiet:
+        show_measured(measured)
+    codes = {ExitCode.OK, *(error.exit_code for error in errors.values())}
     return next(code for code in _GRAVEST if code in codes)
 
 
 def _measure(name: str, target: Target, request: Request, out: Path, run: Run) -> Measured:
     chosen = indicator(name).options
-    parameters = {one.name: _parameter(one) for one in fields(chosen)}
+    parameters = {one.name: parameter_of(one) for one in fields(chosen)}
     options = chosen(
         **{own: request.given[given] for own, given in parameters.items() if given in request.given}
     )
@@ -156,18 +207,12 @@ def _range(value: str | None) -> tuple[float, float] | None:
     return least, greatest
 
 
-def _parameter(one: Field[Any]) -> str:
-    """The name of an option's command-line parameter, which follows its flag."""
-    flag: str = one.metadata["flag"] or f"--{one.name}"
-    return flag.removeprefix("--").replace("-", "_")
-
-
 def _indicator_flags() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of all indicators as flags; a flag that several share goes to each that is measured."""
     seen: dict[str, tuple[Field[Any], list[str]]] = {}
     for name in INDICATORS:
         for one in fields(indicator(name).options):
-            seen.setdefault(_parameter(one), (one, []))[1].append(name)
+            seen.setdefault(parameter_of(one), (one, []))[1].append(name)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for parameter, (one, users) in reversed(seen.items()):
@@ -176,22 +221,13 @@ def _indicator_flags() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             function = click.option(
                 f"--{parameter.replace('_', '-')}",
                 parameter,
-                type=_type(one),
+                type=type_of(one),
                 default=None,
                 help=f"{text(meta['help'], meta['zh'])} [{', '.join(users)}]{default}",
             )(function)
         return function
 
     return decorate
-
-
-def _type(one: Field[Any]) -> click.ParamType[Any]:
-    meta, annotation = one.metadata, str(one.type)
-    if meta["choices"] is not None:
-        return click.Choice(meta["choices"])
-    if "float" in annotation or "int" in annotation:
-        return number(whole="int" in annotation, least=meta["least"], above=meta["above"])
-    return click.STRING
 
 
 @click.command("run", help=text("Measure one indicator, or all six.", "测量一项或全部六项指标。"))
@@ -210,14 +246,7 @@ def _type(one: Field[Any]) -> click.ParamType[Any]:
         "模型：.onnx 文件、http(s) 地址、ollama://主机:端口/名字，或 demo:。",
     ),
 )
-@click.option(
-    "--data",
-    default=None,
-    help=text(
-        "Data: JSON, JSON Lines or CSV; demo: for the embedded set.",
-        "数据：JSON、JSON Lines 或 CSV；demo: 为内置数据。",
-    ),
-)
+@data_flag()
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -229,46 +258,13 @@ def _type(one: Field[Any]) -> click.ParamType[Any]:
     is_flag=True,
     help=text("Print the artifact, and nothing else, on standard output.", "标准输出只打印结果 JSON。"),
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=None,
-    help=text("Use only the first N items; the artifact says so.", "只用前 N 条；结果里会注明。"),
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help=text("Seed of everything random.", "随机种子。"),
-)
-@click.option(
-    "--confidence",
-    type=Finite(0.5, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
-    help=text("Level of every interval.", "区间的置信水平。"),
-)
-@click.option(
-    "--model-name", default=None, help=text("Model id to ask an endpoint for.", "向服务请求的模型名。")
-)
-@click.option(
-    "--api-key-env",
-    default=None,
-    help=text("Name of the environment variable that holds the API key.", "存放 API 密钥的环境变量名。"),
-)
-@click.option(
-    "--timeout-s",
-    type=Finite(min=0, min_open=True),
-    default=300.0,
-    show_default=True,
-    help=text("Longest wait for one reply, seconds.", "单个回复最长等待秒数。"),
-)
-@click.option(
-    "--dialect",
-    default=None,
-    help=text("API of the endpoint, where the URL does not tell.", "服务的 API 类型（从地址看不出时）。"),
-)
+@LIMIT
+@SEED
+@CONFIDENCE
+@model_name_flag("--model-name")
+@API_KEY_ENV
+@TIMEOUT_S
+@DIALECT
 @click.option(
     "--card",
     type=click.Path(path_type=Path),
@@ -289,12 +285,8 @@ def _type(one: Field[Any]) -> click.ParamType[Any]:
     default=None,
     help=text("Least and greatest valid input, such as 0,1.", "输入的合法范围，如 0,1。"),
 )
-@click.option(
-    "--host-class",
-    default=None,
-    help=text("Your word for machines that may be compared.", "可互相比较的机器类别名。"),
-)
-@click.option("--quiet", is_flag=True, help=text("No progress, no table.", "不显示进度和表格。"))
+@HOST_CLASS
+@QUIET
 @_indicator_flags()
 def command(
     name: str,
@@ -348,7 +340,7 @@ def command(
 
 
 def _refuse_foreign(given: dict[str, Any], names: list[str]) -> None:
-    known = {_parameter(one) for name in names for one in fields(indicator(name).options)}
+    known = {parameter_of(one) for name in names for one in fields(indicator(name).options)}
     foreign = sorted(set(given) - known)
     if foreign:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in foreign)

@@ -17,8 +17,18 @@ from hexgate.contract.evidence import EvidenceReader
 from hexgate.contract.schema import indicators, load_schema, schema_mistakes
 from hexgate.errors import EvidenceError
 
-__all__ = ["Artifact", "artifact_files", "read_artifact", "write_artifact", "write_atomically"]
+__all__ = [
+    "SHARD",
+    "Artifact",
+    "artifact_files",
+    "file_bytes",
+    "read_artifact",
+    "write_artifact",
+    "write_atomically",
+]
 
+SHARD = "load_shard"
+"""The schema of what one shard of a load leaves (`hexgate.contract.load_shard`)."""
 _SCHEMA_NAME = re.compile(r"hexgate/([a-z0-9_]+)/([0-9]+)\.([0-9]+)")
 
 
@@ -93,7 +103,7 @@ def write_artifact(path: Path, data: Mapping[str, Any]) -> Artifact:
     """
     complete = dict(data) | {"artifact_id": artifact_id_of(data)}
     _checked(complete, str(path))
-    write_atomically(path, _file_bytes(complete))
+    write_atomically(path, file_bytes(complete))
     return Artifact(path, complete)
 
 
@@ -117,8 +127,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def _file_bytes(artifact: Mapping[str, Any]) -> bytes:
-    # One key a line: a person can read it, a diff can show it, and a long table does not fill the screen.
+def file_bytes(artifact: Mapping[str, Any]) -> bytes:
+    """The bytes of an artifact's file: JSON, one key a line.
+
+    A person can read it, a diff can show it, and a long table does not fill the screen.
+    """
     lines = [
         f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
         for key, value in artifact.items()
@@ -144,6 +157,13 @@ def _checked(data: Any, where: str) -> dict[str, Any]:
 def _contract_of(data: Mapping[str, Any], where: str) -> tuple[str, int]:
     name = data.get("schema")
     match = _SCHEMA_NAME.fullmatch(name) if isinstance(name, str) and len(name) < 100 else None
+    if match is not None and match[1] == SHARD:
+        raise EvidenceError(
+            "a shard of a load is no artifact: merge all of them first",
+            where=f"{where}: $.schema",
+            got=name,
+            hint="hexgate load merge DIR... --out OUT makes the artifacts of the load",
+        )
     if match is None or match[1] not in indicators():
         raise EvidenceError(
             "not an artifact of hexgate",

@@ -139,6 +139,10 @@ class EvidenceWriter:
         """Take up a file that another process has written into this writer's folder."""
         self._files[name] = EvidenceFile(path.name, sha256_file(path), rows)
 
+    def share(self, other: EvidenceWriter) -> None:
+        """Take up every file of another writer of the same folder: both then name the same files."""
+        self._files |= other.finish()
+
     def _put(self, file_name: str, name: str, data: bytes, rows: int) -> None:
         path = self.folder / file_name
         partial = path.with_name(path.name + PARTIAL)

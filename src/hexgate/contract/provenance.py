@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from hexgate import __version__
+from hexgate.errors import InputError
 
-__all__ = ["environment", "new_run_id", "provenance", "redacted", "utc_now"]
+__all__ = ["current_run_id", "environment", "new_run_id", "provenance", "redacted", "utc_now"]
 
 _PACKAGES = ("hexgate", "numpy", "onnxruntime", "httpx", "httptools", "uvloop", "torch", "transformers")
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _SECRET_NAME = re.compile(r"key|token|secret|password|passwd|credential|authorization", re.IGNORECASE)
 _URL_USER = re.compile(r"(?<=://)[^/@\s]+@")
 _URL_QUERY = re.compile(r"([?&][^=&\s]*(?:key|token|secret|password|sig)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
@@ -31,6 +33,25 @@ def utc_now() -> str:
 def new_run_id() -> str:
     """An identifier that is new, and sorts by time."""
     return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def current_run_id() -> str:
+    """The run that this process works for: HEXGATE_RUN_ID, as a job sets it, or else a new one.
+
+    Raises:
+        InputError: if HEXGATE_RUN_ID is not an identifier of a run.
+    """
+    given = os.environ.get("HEXGATE_RUN_ID")
+    if not given:
+        return new_run_id()
+    if not _RUN_ID.fullmatch(given):
+        raise InputError(
+            "not the identifier of a run",
+            where="HEXGATE_RUN_ID",
+            got=repr(given),
+            expected="the form 20260131T120000Z-0123abcd",
+        )
+    return given
 
 
 def redacted(arguments: Sequence[str]) -> list[str]:

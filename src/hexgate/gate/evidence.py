@@ -1,4 +1,4 @@
-"""A set of artifacts, read from folders. All of the gate's reading, and every digest check, happens here."""
+"""A set of artifacts, read from folders. With `parts`, all of the gate's reading and every digest check is here."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 
 from hexgate.contract.artifact import Artifact, artifact_files, read_artifact
 from hexgate.contract.canonical import NotStrictJson, parse_strict
+from hexgate.contract.collected import COLLECTED
 from hexgate.contract.schema import indicators
 from hexgate.errors import EvidenceError
+from hexgate.gate.parts import PartFault, PartFaultKind, read_parts
 
 __all__ = ["EvidenceSet", "Exhibit", "FileFault", "Unreadable", "load_evidence"]
 
 _OTHER_OUTPUTS = ("hexgate/verdict/", "hexgate/card/")
+_SHARD = "hexgate/load_shard/"
 _OURS = b'"hexgate/'
 
 
@@ -80,6 +83,8 @@ class EvidenceSet:
     """Files that were refused."""
     folder_faults: tuple[str, ...] = ()
     """Folders that could not be read, each with the reason."""
+    part_faults: tuple[PartFault, ...] = ()
+    """What is wrong with the parts of collected runs."""
     samples: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     """Rows of the evidence named `samples`, by artifact id, where they were asked for."""
 
@@ -95,40 +100,89 @@ class EvidenceSet:
 def load_evidence(folders: Sequence[Path], *, samples_of: Sequence[str] = ()) -> EvidenceSet:
     """Read every artifact of some folders and check it, and its evidence against its digests.
 
-    Nothing that is wrong with a file raises: it is in the set, for the judge to weigh.
+    Nothing that is wrong with a file raises: it is in the set, for the judge to weigh. A folder with a
+    ``collected.json`` stands for the folders of the parts that it names, and for itself.
 
     Args:
         folders: the folders; a file that two of them name is read once.
         samples_of: indicators whose sample rows are kept, so that two measurements can be compared by item.
     """
-    exhibits: list[Exhibit] = []
-    unreadable: list[Unreadable] = []
-    folder_faults: list[str] = []
-    samples: dict[str, Sequence[Mapping[str, Any]]] = {}
-    seen: set[Path] = set()
+    reader = _Reader(samples_of)
     for folder in folders:
+        reader.read(folder)
+    return reader.evidence(tuple(map(str, folders)))
+
+
+class _Reader:
+    """What was read so far."""
+
+    def __init__(self, samples_of: Sequence[str]) -> None:
+        self._samples_of = samples_of
+        self._exhibits: list[Exhibit] = []
+        self._run_of: dict[str, str] = {}
+        self._unreadable: list[Unreadable] = []
+        self._folder_faults: list[str] = []
+        self._part_faults: list[PartFault] = []
+        self._samples: dict[str, Sequence[Mapping[str, Any]]] = {}
+        self._seen: set[Path] = set()
+
+    def read(self, folder: Path) -> None:
+        """Read a folder, and the parts of a run that were collected into it."""
         try:
-            files = artifact_files(folder)
+            parts = read_parts(folder)
         except EvidenceError as error:
-            folder_faults.append(str(error))
-            continue
-        for path in files:
-            if path.resolve() in seen:
-                continue
-            seen.add(path.resolve())
+            self._folder_faults.append(str(error))
+            return
+        self._part_faults += parts.faults if parts is not None else []
+        for one in (folder, *(parts.folders if parts is not None else ())):
             try:
-                artifact = read_artifact(path)
+                files = artifact_files(one)
             except EvidenceError as error:
-                refused = _refused(path, str(error))
-                unreadable += [refused] if refused is not None else []
+                self._folder_faults.append(str(error))
                 continue
-            exhibit = Exhibit(str(path), artifact.data, _faults(artifact))
-            exhibits.append(exhibit)
-            if artifact.indicator in samples_of and not exhibit.faults:
-                samples |= _samples(artifact)
-    return EvidenceSet(
-        tuple(map(str, folders)), tuple(exhibits), tuple(unreadable), tuple(folder_faults), samples
-    )
+            for path in files:
+                if path.resolve() in self._seen or path == folder / COLLECTED:
+                    continue
+                self._seen.add(path.resolve())
+                if parts is not None:
+                    self._run_of[str(path)] = parts.run_id
+                self._read_file(path, collected=parts is not None)
+
+    def _read_file(self, path: Path, *, collected: bool) -> None:
+        try:
+            artifact = read_artifact(path)
+        except EvidenceError as error:
+            # A collected run of shards is given beside what they were merged into: its parts are what counts of it.
+            refused = None if collected and _is_shard(path) else _refused(path, str(error))
+            self._unreadable += [refused] if refused is not None else []
+            return
+        exhibit = Exhibit(str(path), artifact.data, _faults(artifact))
+        self._exhibits.append(exhibit)
+        if artifact.indicator in self._samples_of and not exhibit.faults:
+            self._samples |= _samples(artifact)
+
+    def evidence(self, folders: tuple[str, ...]) -> EvidenceSet:
+        """All of it."""
+        return EvidenceSet(
+            folders,
+            tuple(self._exhibits),
+            tuple(self._unreadable),
+            tuple(self._folder_faults),
+            (*self._part_faults, *self._of_other_runs()),
+            self._samples,
+        )
+
+    def _of_other_runs(self) -> list[PartFault]:
+        """Artifacts that are not of the run that they lie with, nor, elsewhere, of any run that was collected."""
+        collected = set(self._run_of.values())
+        found = []
+        for exhibit in self._exhibits if collected else []:
+            own = self._run_of.get(exhibit.path)
+            run_id = exhibit.data["run_id"]
+            if run_id not in (collected if own is None else {own}):
+                runs = own or ", ".join(sorted(collected))
+                found.append(PartFault(runs, exhibit.path, PartFaultKind.MIXED, f"it is of the run {run_id}"))
+        return found
 
 
 def _faults(artifact: Artifact) -> tuple[FileFault, ...]:
@@ -152,6 +206,14 @@ def _samples(artifact: Artifact) -> dict[str, Sequence[Mapping[str, Any]]]:
         return {}
 
 
+def _is_shard(path: Path) -> bool:
+    try:
+        value = parse_strict(path.read_bytes())
+    except (OSError, NotStrictJson):
+        return False
+    return isinstance(value, dict) and str(value.get("schema")).startswith(_SHARD)
+
+
 def _refused(path: Path, problem: str) -> Unreadable | None:
     try:
         data = path.read_bytes()
@@ -173,6 +235,9 @@ def _refused(path: Path, problem: str) -> Unreadable | None:
         said = value.get("indicator") if isinstance(value, dict) else None
         named |= {said} & set(indicators()) if isinstance(said, str) else set()
         named |= {name for name in indicators() if ours and str(schema).startswith(f"hexgate/{name}/")}
+        # A shard of a load names what its merge will measure.
+        methods = value.get("methods") if isinstance(value, dict) and ours else None
+        named |= methods.keys() & set(indicators()) if isinstance(methods, dict) else set()
     if value is None and ours:
         named |= {name for name in indicators() if f'"hexgate/{name}/'.encode() in plain}
     return Unreadable(str(path), problem, tuple(sorted(named)), ours)

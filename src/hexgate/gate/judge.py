@@ -10,6 +10,7 @@ from hexgate.gate.baseline import judge_loss
 from hexgate.gate.case import Case
 from hexgate.gate.compare import certified, enough, judge_limit, not_comparable
 from hexgate.gate.evidence import EvidenceSet, Exhibit
+from hexgate.gate.parts import PartFaultKind
 from hexgate.gate.policy import Mode, Policy, Rule, Tier
 from hexgate.gate.reason_codes import ReasonCode
 from hexgate.gate.reasons import Reason
@@ -18,6 +19,17 @@ from hexgate.gate.verdict import GateVerdict, Requirement, RuleVerdict, Verdict
 from hexgate.gate.waivers import with_waivers
 
 __all__ = ["judge"]
+
+_PART_CODES = {
+    PartFaultKind.MISSING: ReasonCode.PART_MISSING,
+    PartFaultKind.UNFINISHED: ReasonCode.PART_UNFINISHED,
+    PartFaultKind.LATE: ReasonCode.PART_LATE,
+    PartFaultKind.DUPLICATE: ReasonCode.PART_DUPLICATE,
+    PartFaultKind.UNREADABLE: ReasonCode.PART_UNREADABLE,
+    PartFaultKind.MIXED: ReasonCode.PART_MIXED,
+    PartFaultKind.CHANGED: ReasonCode.PART_CHANGED,
+}
+_ABSENT = frozenset({ReasonCode.PART_MISSING, ReasonCode.PART_UNFINISHED})
 
 
 def judge(
@@ -129,6 +141,10 @@ def _problems(evidence: EvidenceSet) -> list[Reason]:
     found += [
         Reason(ReasonCode.UNREADABLE, {"problem": file.problem}) for file in evidence.unreadable if file.ours
     ]
+    found += [
+        Reason(_PART_CODES[fault.kind], {"run": fault.run_id, "part": fault.part, "problem": fault.detail})
+        for fault in evidence.part_faults
+    ]
     return found
 
 
@@ -155,8 +171,7 @@ def _overall(
     rules: Sequence[RuleVerdict], requirements: Sequence[Requirement], problems: Sequence[Reason]
 ) -> Verdict:
     said = {rule.verdict for rule in rules if rule.decides} | {one.verdict for one in requirements}
-    if problems:
-        said.add(Verdict.INVALID)
+    said |= {Verdict.MISSING if problem.code in _ABSENT else Verdict.INVALID for problem in problems}
     for grave in (Verdict.FAIL, Verdict.INVALID, Verdict.MISSING, Verdict.INCONCLUSIVE):
         if grave in said:
             return grave

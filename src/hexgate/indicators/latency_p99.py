@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.indicators.base import Figures, Job, Method, option
-from hexgate.indicators.workload import carry_out, load_evidence, mode_option, tokens_option, workload
-from hexgate.load.figures import client_health, latencies
-from hexgate.load.plan import Arrival, closed_loop, open_loop
+from hexgate.indicators.load_evidence import load_evidence
+from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
+from hexgate.load.figures import latencies
+from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.histogram import display_bins
 from hexgate.stats.interval import Interval
 from hexgate.stats.percentile import nearest_rank, percentile_interval
 
-__all__ = ["LatencyP99"]
+__all__ = ["LatencyP99", "latency_method"]
 
 _SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _TOKEN_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -80,23 +81,14 @@ class LatencyP99:
             )
         evidence.describe(
             dataset=load.dataset,
-            method={
-                "mode": load.mode,
-                "in_process": load.in_process,
-                "requested": chosen.requests,
-                "limit_ms": chosen.limit_ms,
-                "max_tokens": chosen.max_tokens if load.mode == "text" else None,
-                "percentile": "nearest rank: the least value that at least the share does not exceed",
-                "from": "sent" if chosen.rate_rps is None else "due",
-                **{key: value for key, value in plan.head().items() if key != "rows"},
-            },
+            method=latency_method(plan, load, limit_ms=chosen.limit_ms, max_tokens=chosen.max_tokens),
         )
         carry_out(job, plan, load, evidence, f"{chosen.requests} requests")
 
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
         """Every percentile over the timed requests that succeeded."""
         load = load_evidence(evidence)
-        counts = load.counts(int(method["requested"]))
+        counts = load.counts(method["requested"])
         measured = latencies(load.records, load.plan)
         e2e = np.sort(measured.e2e_ms)
         ttft = np.sort(measured.ttft_sent_ms if measured.ttft_due_ms is None else measured.ttft_due_ms)
@@ -128,18 +120,30 @@ class LatencyP99:
             intervals["over_limit_ratio"] = clopper_pearson(over, n, level=level)
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
-        health = client_health(load.records, load.plan, in_process=method["in_process"])
         return Figures(
             values=values,
             counts=counts,
             intervals=intervals,
             missing=_missing(values),
             invalid_reasons=(
-                *load.stop_reasons,
-                *health.reasons,
+                *load.faults(in_process=method["in_process"]),
                 *(() if n else ("no request succeeded",)),
             ),
         )
+
+
+def latency_method(plan: Plan, load: Workload, *, limit_ms: float, max_tokens: int) -> dict[str, Any]:
+    """The artifact's block `method` of latencies under a plan; `requested` is null where its duration decides."""
+    return {
+        "mode": load.mode,
+        "in_process": load.in_process,
+        "requested": plan.timed,
+        "limit_ms": limit_ms,
+        "max_tokens": max_tokens if load.mode == "text" else None,
+        "percentile": "nearest rank: the least value that at least the share does not exceed",
+        "from": "sent" if plan.kind is LoadKind.CLOSED_LOOP else "due",
+        **{key: value for key, value in plan.head().items() if key != "rows"},
+    }
 
 
 def _percentiles(

@@ -14,14 +14,8 @@ from urllib.parse import urlsplit
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter, RowWriter
 from hexgate.errors import InputError
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
-from hexgate.indicators.workload import (
-    LoadEvidence,
-    carry_out,
-    load_evidence,
-    mode_option,
-    tokens_option,
-    workload,
-)
+from hexgate.indicators.load_evidence import LoadEvidence, load_evidence
+from hexgate.indicators.workload import carry_out, mode_option, tokens_option, workload
 from hexgate.load.figures import output_tokens
 from hexgate.load.plan import closed_loop
 from hexgate.load.records import Outcome

@@ -14,7 +14,7 @@ from hexgate.contract.evidence import EvidenceReader
 from hexgate.contract.schema import load_schema
 from hexgate.errors import EvidenceError
 from hexgate.indicators import indicator
-from hexgate.indicators.runner import resources_block
+from hexgate.indicators.sheet import resources_block
 from hexgate.load.plan import Plan
 
 __all__ = ["Recomputed", "recompute"]

@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.indicators.base import Figures, Job, Method, option
-from hexgate.indicators.workload import carry_out, load_evidence, mode_option, tokens_option, workload
-from hexgate.load.figures import LEAST_WINDOWS, ThroughputFigures, client_health, throughput
-from hexgate.load.plan import Arrival, LoadKind, closed_loop, open_loop
+from hexgate.indicators.load_evidence import load_evidence
+from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
+from hexgate.load.figures import LEAST_WINDOWS, ThroughputFigures, throughput
+from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.windows import batch_means
 
-__all__ = ["ThroughputRps"]
+__all__ = ["ThroughputRps", "throughput_method"]
 
 _FEWEST_SUCCESSES = 2
 
@@ -76,21 +77,14 @@ class ThroughputRps:
             what = f"{chosen.rate_rps:g} requests/s for {chosen.duration_s:g} s"
         evidence.describe(
             dataset=load.dataset,
-            method={
-                "mode": load.mode,
-                "in_process": load.in_process,
-                "max_tokens": chosen.max_tokens if load.mode == "text" else None,
-                "windows": chosen.windows,
-                **{key: value for key, value in plan.head().items() if key != "rows"},
-            },
+            method=throughput_method(plan, load, windows=chosen.windows, max_tokens=chosen.max_tokens),
         )
         carry_out(job, plan, load, evidence, what)
 
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
         """The rates of the timed window, and what they rest on."""
         load = load_evidence(evidence)
-        stopped_ns = load.run.get("stopped_ns")
-        rates = throughput(load.records, load.plan, stopped_ns=stopped_ns, windows=method["windows"])
+        rates = throughput(load.records, load.plan, stopped_ns=load.stopped_ns, windows=method["windows"])
         counts = load.counts(load.plan.timed)
         tried = counts.succeeded + counts.errored
         closed = load.plan.kind is LoadKind.CLOSED_LOOP
@@ -125,14 +119,24 @@ class ThroughputRps:
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
             intervals["timeout_ratio"] = clopper_pearson(values["timeouts"], tried, level=level)
-        health = client_health(load.records, load.plan, in_process=method["in_process"])
         return Figures(
             values=values,
             counts=counts,
             intervals=intervals,
             missing=_missing(values, closed=closed),
-            invalid_reasons=(*load.stop_reasons, *health.reasons, *_too_little(rates)),
+            invalid_reasons=(*load.faults(in_process=method["in_process"]), *_too_little(rates)),
         )
+
+
+def throughput_method(plan: Plan, load: Workload, *, windows: int, max_tokens: int) -> dict[str, Any]:
+    """The artifact's block `method` of rates under a plan."""
+    return {
+        "mode": load.mode,
+        "in_process": load.in_process,
+        "max_tokens": max_tokens if load.mode == "text" else None,
+        "windows": windows,
+        **{key: value for key, value in plan.head().items() if key != "rows"},
+    }
 
 
 def _too_little(rates: ThroughputFigures) -> tuple[str, ...]:

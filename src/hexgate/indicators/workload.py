@@ -10,30 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
-from hexgate.errors import EvidenceError, InputError, TargetUnusable
-from hexgate.indicators.base import Counts, Job, option
+from hexgate.contract.evidence import EvidenceWriter
+from hexgate.errors import InputError, TargetUnusable
+from hexgate.indicators.base import Job, option
 from hexgate.indicators.inputs import feature_batch, labelled_items, prompts_of
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import Driver, LoadInterrupted, RunInfo, TargetUnreachable, run_plan
-from hexgate.load.figures import outcomes
+from hexgate.load.live import Live
 from hexgate.load.plan import Plan
 from hexgate.load.reading import LEAST_CLASSES
 from hexgate.load.records import Recorder
+from hexgate.load.shard import Shard
+from hexgate.load.start import Start
 from hexgate.targets.base import GenerateOptions, Generator, Predictor
 from hexgate.wire.base import Ask, Endpoint
 
-__all__ = [
-    "MODES",
-    "LoadEvidence",
-    "Workload",
-    "carry_out",
-    "load_evidence",
-    "mode_option",
-    "tokens_option",
-    "workload",
-]
+__all__ = ["MODES", "Workload", "carry_out", "mode_option", "tokens_option", "workload"]
 
 MODES = ("scores", "text")
 _SYNTHETIC_ITEMS = 256
@@ -169,8 +162,28 @@ def _text_driver(
     return CallableDriver(call)
 
 
-def carry_out(job: Job, plan: Plan, load: Workload, evidence: EvidenceWriter, what: str) -> RunInfo:
+def carry_out(
+    job: Job,
+    plan: Plan,
+    load: Workload,
+    evidence: EvidenceWriter,
+    what: str,
+    *,
+    shard: Shard | None = None,
+    start: Start | None = None,
+    live: Live | None = None,
+) -> RunInfo:
     """Carry out a plan, and leave plan, records and replies as evidence, however it ends.
+
+    Args:
+        job: whose target it is.
+        plan: the whole plan.
+        load: its requests.
+        evidence: where the evidence goes.
+        what: what to call it while it goes on.
+        shard: the shard of `plan` to carry out; None for all of it.
+        start: the common start; None to start now.
+        live: counters to keep while it goes on.
 
     Raises:
         KeyboardInterrupt: if it was stopped by the user; the evidence is complete up to then.
@@ -181,12 +194,15 @@ def carry_out(job: Job, plan: Plan, load: Workload, evidence: EvidenceWriter, wh
     replies = evidence.rows("replies") if load.mode == "text" or not load.in_process else None
     records = Recorder()
     info: RunInfo | None = None
-    job.progress.start(what, plan.timed)
+    job.progress.start(what, plan.timed if shard is None else shard.timed)
     try:
         info = run_plan(
             plan,
             load.driver,
             records,
+            shard=shard,
+            start=start,
+            live=live,
             spool=replies.write if replies is not None else None,
             progress=job.progress.advance,
         )
@@ -198,44 +214,3 @@ def carry_out(job: Job, plan: Plan, load: Workload, evidence: EvidenceWriter, wh
         if info is not None:
             evidence.document("run", info.to_json())
     return info
-
-
-@dataclass(frozen=True)
-class LoadEvidence:
-    """The evidence of one load, read back."""
-
-    plan: Plan
-    """What was to be sent."""
-    records: NDArray[np.void]
-    """One row for each request, in the columns of `hexgate.load.records.RECORD`."""
-    run: Mapping[str, Any]
-    """The run, as `RunInfo.to_json` has it; empty where it did not end in an orderly way."""
-
-    def counts(self, requested: int | None) -> Counts:
-        """What became of the timed requests; where the duration decides (None), those that were due."""
-        seen = outcomes(self.records)
-        total = seen.total if requested is None else requested
-        errored = seen.error + seen.timeout + seen.truncated + seen.unfinished
-        return Counts(total, seen.ok, errored, total - seen.ok - errored)
-
-    @property
-    def stop_reasons(self) -> tuple[str, ...]:
-        """Why this is not a whole load, from its evidence alone; empty where its plan ran to its end."""
-        if not self.run:
-            return ("the load did not come to an orderly end",)
-        stopped = self.run.get("stopped")
-        return () if stopped is None else (f"the load was stopped before its end: {stopped}",)
-
-
-def load_evidence(evidence: EvidenceReader) -> LoadEvidence:
-    """Read the evidence of a load.
-
-    Raises:
-        EvidenceError: if there is none, or nothing was sent.
-    """
-    records = evidence.array("requests")
-    if len(records) == 0:
-        raise EvidenceError("no request was sent")
-    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.array("plan"))
-    run = evidence.document("run") if "run" in evidence.names else {}
-    return LoadEvidence(plan, records, run)

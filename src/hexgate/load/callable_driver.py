@@ -57,14 +57,14 @@ class CallableDriver:
             InputError: for an open loop without a cap, which would need a thread for every request.
         """
         plan = session.plan
-        if plan.concurrency < 1:
+        if session.shard.concurrency < 1:
             raise InputError(
                 "an open loop on a model in this process needs a cap on the requests in flight",
                 hint="requests beyond the cap queue, and their wait is charged to them",
             )
         if plan.kind is LoadKind.OPEN_LOOP:
             self._by_the_clock(session)
-        elif plan.concurrency == 1:
+        elif session.shard.concurrency == 1:
             session.begin()
             while (index := session.take()) is not None:
                 self._attempt(session, index)
@@ -107,7 +107,7 @@ class CallableDriver:
             while (index := session.take()) is not None:
                 self._attempt(session, index)
 
-        crew = _Crew(session.plan.concurrency, work)
+        crew = _Crew(session.shard.concurrency, work)
         session.begin()
         crew.start()
         crew.join(session)
@@ -123,7 +123,7 @@ class CallableDriver:
                 else:
                     self._attempt(session, index)
 
-        crew = _Crew(session.plan.concurrency, work)
+        crew = _Crew(session.shard.concurrency, work)
         crew.start()
         session.begin()
         try:
@@ -133,7 +133,7 @@ class CallableDriver:
                 elif (index := session.take()) is not None:
                     due.put(index)
         finally:
-            for _ in range(session.plan.concurrency):
+            for _ in range(session.shard.concurrency):
                 due.put(None)
         try:
             crew.join(session)
@@ -154,7 +154,7 @@ def _empty(due: SimpleQueue[int | None], session: Session) -> None:
             break
         if index is not None:
             _not_sent(session, index)
-    for _ in range(session.plan.concurrency):
+    for _ in range(session.shard.concurrency):
         due.put(None)
 
 

@@ -103,7 +103,8 @@ class EndpointDriver:
             while (index := session.take()) is not None:
                 await attempt(index)
 
-        slots = asyncio.Semaphore(plan.concurrency) if plan.concurrency else contextlib.nullcontext()
+        most = session.shard.concurrency
+        slots = asyncio.Semaphore(most) if most else contextlib.nullcontext()
 
         async def attempt_in_slot(index: int) -> None:
             async with slots:
@@ -126,7 +127,7 @@ class EndpointDriver:
 
         session.begin()
         if plan.kind is LoadKind.CLOSED_LOOP:
-            for _ in range(plan.concurrency):
+            for _ in range(most):
                 crew.spawn(keep_busy())
         else:
             crew.spawn(keep_time())

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gc
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any, Protocol
 
 from hexgate.errors import TargetFailed
+from hexgate.load.live import Live
 from hexgate.load.plan import Plan
 from hexgate.load.records import Recorder, Spool
 from hexgate.load.session import Session, Stopped
+from hexgate.load.shard import Shard
+from hexgate.load.start import Start
 
 __all__ = ["Driver", "LoadInterrupted", "RunInfo", "TargetUnreachable", "run_plan"]
 
@@ -52,6 +56,14 @@ class RunInfo:
     """Why: ``asked``, ``interrupted`` or ``unreachable``."""
     cpu_s: float
     """Processor time of this process during the run, with that of a model in this process."""
+    shard: Mapping[str, int] | None = None
+    """Which shard of the plan it carried out: ``index`` and ``count``; None for the whole plan."""
+    start_at: str | None = None
+    """The common start that the records count from, RFC 3339 in UTC; None where there was none."""
+    late_ns: int | None = None
+    """How long after the common start, by the wall clock, this run was ready to send."""
+    host: str | None = None
+    """Name of the host, to tell the shards of a load apart; None for the whole plan."""
 
     @property
     def interrupted(self) -> bool:
@@ -90,18 +102,24 @@ def run_plan(
     driver: Driver,
     records: Recorder,
     *,
+    shard: Shard | None = None,
+    start: Start | None = None,
+    live: Live | None = None,
     spool: Spool | None = None,
     progress: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
     drain_s: float = DRAIN_S,
     max_unreachable: int = MAX_UNREACHABLE,
 ) -> RunInfo:
-    """Carry out a plan. However it ends, `records` then has a row for every request that was due.
+    """Carry out a plan, or a shard of it. However it ends, `records` then has a row for every request that was due.
 
     Args:
         plan: what to send, and when.
         driver: what sends it.
         records: takes one row for each request.
+        shard: the shard of `plan` to carry out; None for all of it.
+        start: the common start; None to start now.
+        live: counters to keep while the run goes on.
         spool: takes the text or the error of each request that ended, while the run goes on.
         progress: takes the number of requests that ended since the last call, a few times a second.
         stop: ends the run early once it is set: nothing more is sent, what is in flight is drained.
@@ -116,8 +134,10 @@ def run_plan(
         LoadInterrupted: on the first SIGINT (in the main thread), or KeyboardInterrupt from elsewhere.
     """
     session = Session(
-        plan,
+        shard or plan.shard(0, 1),
         records,
+        start=start,
+        live=live,
         spool=spool,
         progress=progress,
         stop=stop,
@@ -142,6 +162,10 @@ def run_plan(
         stopped_ns=session.stopped_ns,
         stopped=session.stopped.value if session.stopped else None,
         cpu_s=cpu_s,
+        shard=None if shard is None else vars(shard.place),
+        start_at=None if start is None else start.at,
+        late_ns=session.late_ns,
+        host=None if shard is None else socket.gethostname(),
     )
     if session.stopped is Stopped.INTERRUPTED:
         raise LoadInterrupted(info)

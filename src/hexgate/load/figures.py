@@ -29,6 +29,8 @@ from hexgate.load.spans import (
 )
 
 __all__ = [
+    "LEAST_BUSY",
+    "LEAST_WINDOWS",
     "Anchor",
     "ClientHealth",
     "Latencies",
@@ -46,7 +48,8 @@ LEAST_WINDOWS = 10
 _LAG_FLOOR_MS = 5.0
 _LAG_OF_GAP = 0.5
 _LEAST_ACHIEVED = 0.98
-_LEAST_BUSY = 0.5
+LEAST_BUSY = 0.5
+"""The least mean share of the slots of a closed loop that has a request."""
 
 
 class Anchor(str, Enum):
@@ -275,11 +278,13 @@ def throughput(
         dispatch_lag_p99_ms=percentile(lag_ms, 99.0),
         queue_p99_ms=percentile(millis(waited["sent_ns"] - waited["issued_ns"]), 99.0),
         in_flight_max=in_flight_max(records),
-        busy_ratio=busy_ratio(records, plan),
+        busy_ratio=busy_ratio(records, plan, plan.concurrency),
     )
 
 
-def client_health(records: Rows, plan: Plan, *, in_process: bool = False) -> ClientHealth:
+def client_health(
+    records: Rows, plan: Plan, *, in_process: bool = False, slots: int | None = None
+) -> ClientHealth:
     """Whether the client, and not the target, shaped the run.
 
     Open loop: decided on the instants at which the engine took requests up, before they wait for a slot or
@@ -295,7 +300,9 @@ def client_health(records: Rows, plan: Plan, *, in_process: bool = False) -> Cli
         records: the run's records.
         plan: its plan.
         in_process: whether the model runs in this process.
+        slots: requests in flight in a closed loop, where the records are those of a shard; None for the plan's.
     """
+    slots = plan.concurrency if slots is None else slots
     timed = records[~records["warmup"]]
     reasons: list[str] = []
     if plan.rate_rps is not None:
@@ -314,10 +321,10 @@ def client_health(records: Rows, plan: Plan, *, in_process: bool = False) -> Cli
                 reasons.append(
                     f"the client took up {achieved:.4g} requests a second where the plan has {asked:.4g}"
                 )
-    busy = None if in_process else busy_ratio(records, plan)
-    if busy is not None and busy < _LEAST_BUSY:
+    busy = None if in_process else busy_ratio(records, plan, slots)
+    if busy is not None and busy < LEAST_BUSY:
         reasons.append(
-            f"on average {busy * plan.concurrency:.3g} of {plan.concurrency} slots had a request: "
+            f"on average {busy * slots:.3g} of {slots} slots had a request: "
             "the client took longer between requests than the target took for them"
         )
     unable = int(((timed["outcome"] == Outcome.NOT_SENT) & (timed["end_ns"] >= 0)).sum())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hexgate.contract.canonical import canonical_bytes
 from hexgate.errors import EvidenceError, InputError
+from hexgate.load.shard import Place, Shard
 
 __all__ = ["PLAN_ROW", "Arrival", "LoadKind", "Plan", "closed_loop", "open_loop"]
 
@@ -82,6 +83,14 @@ class Plan:
     def item_of(self, index: int) -> int:
         """The data item of request `index`; the rows repeat where the plan does."""
         return int(self.item[index % len(self.item)] if self.repeats else self.item[index])
+
+    def shard(self, index: int, count: int) -> Shard:
+        """The part of this plan that shard `index` of `count` carries out; the whole is shard 0 of 1.
+
+        Raises:
+            InputError: if there is no such shard, or fewer requests may be in flight than there are shards.
+        """
+        return Shard(self, Place(index, count))
 
     @property
     def timed(self) -> int | None:

@@ -8,12 +8,17 @@ from collections.abc import Callable
 from enum import Enum
 
 from hexgate.load.attempt import Attempt
-from hexgate.load.plan import LoadKind, Plan
+from hexgate.load.live import Live
+from hexgate.load.plan import LoadKind
 from hexgate.load.records import NEVER, Outcome, Recorder, Spool
+from hexgate.load.shard import Shard
+from hexgate.load.start import Start
 
 __all__ = ["Session", "Stopped"]
 
 _PROGRESS_EVERY_NS = 100_000_000
+_POLL_S = 0.05
+"""How often a run that waits for its start looks whether it is to stop."""
 
 
 class Stopped(Enum):
@@ -32,17 +37,23 @@ class Session:
 
     def __init__(
         self,
-        plan: Plan,
+        shard: Shard,
         records: Recorder,
         *,
+        start: Start | None,
+        live: Live | None,
         spool: Spool | None,
         progress: Callable[[int], None] | None,
         stop: threading.Event | None,
         drain_s: float,
         max_unreachable: int,
     ) -> None:
-        self.plan = plan
-        """What is carried out."""
+        self.plan = shard.plan
+        """The whole plan."""
+        self.shard = shard
+        """What of it is carried out."""
+        self.late_ns: int | None = None
+        """How long after the common start the run was ready to send; None where there is none."""
         self.drain_s = drain_s
         """Longest wait for what is in flight once nothing more is sent, where that is limited at all."""
         self.start_ns = time.monotonic_ns()
@@ -57,6 +68,8 @@ class Session:
         """When it was stopped, from the start."""
         self.last_error: str | None = None
         """The latest error of a target without connection."""
+        self._start = start
+        self._live = live
         self._records = records
         self._spool = spool
         self._progress = progress
@@ -64,7 +77,7 @@ class Session:
         self._max_unreachable = max_unreachable
         self._unreachable = 0
         self._lock = threading.Lock()
-        self._next = 0
+        self._taken = 0
         self._exhausted = False
         self._timed_ns: int | None = None
         self._issued: dict[int, int] = {}
@@ -72,10 +85,26 @@ class Session:
         self._progress_ns = self.start_ns
 
     def begin(self) -> None:
-        """Set the start to now. A driver calls this last thing before its first request."""
+        """Set the start: to the common one, which is waited for, else to now.
+
+        A driver calls this last thing before its first request. A common start that has passed stays the start:
+        what was due since then is sent late, and charged.
+        """
+        if self._start is None:
+            self.wall_ns = time.time_ns()
+            self.start_ns = time.monotonic_ns()
+        else:
+            self.wall_ns = self._start.wall_ns
+            while True:
+                late_ns = time.time_ns() - self.wall_ns
+                self.start_ns = time.monotonic_ns() - late_ns
+                if late_ns >= 0 or self.over:
+                    break
+                time.sleep(min(-late_ns / 1e9, _POLL_S))
+            self.late_ns = max(late_ns, 0)
         self.cpu_s = time.process_time()
-        self.wall_ns = time.time_ns()
-        self.start_ns = time.monotonic_ns()
+        if self._live is not None:
+            self._live.begin(self.shard, self.start_ns)
 
     @staticmethod
     def now_ns() -> int:
@@ -115,29 +144,33 @@ class Session:
     def take(self) -> int | None:
         """The next request to send, now taken up; None where there is none. In plan order."""
         with self._lock:
-            index = self._next
             if self.over:
                 return None
-            if index >= len(self.plan) and not self.plan.repeats:
+            index = self.shard.number(self._taken)
+            if index is None:
                 self._exhausted = True
                 return None
             now = time.monotonic_ns()
-            if self.plan.kind is LoadKind.CLOSED_LOOP and self.plan.duration_s is not None:
-                if index == self.plan.warmup:
+            is_open = self.plan.kind is LoadKind.OPEN_LOOP
+            if not is_open and self.plan.duration_s is not None:
+                if self._timed_ns is None and index >= self.plan.warmup:
                     self._timed_ns = now
                 elif self._out_of_time(now):
                     return None
-            self._next += 1
+            self._taken += 1
             self._issued[index] = now
+            if self._live is not None:
+                self._live.issue(now - self.start_ns - int(self.plan.due_ns[index]) if is_open else 0)
             return index
 
     @property
     def next_due_ns(self) -> int | None:
         """Absolute instant at which the next request of an open loop is due; None where there is none."""
-        if self.over or self._next >= len(self.plan):
+        index = None if self.over else self.shard.number(self._taken)
+        if index is None:
             self._exhausted = True
             return None
-        return self.start_ns + int(self.plan.due_ns[self._next])
+        return self.start_ns + int(self.plan.due_ns[index])
 
     def note(self, index: int, attempt: Attempt) -> None:
         """Take down what became of a request. One that `close` has already taken down is passed over."""
@@ -173,9 +206,9 @@ class Session:
                 self._write(index, self._issued[index], Attempt(Outcome.UNFINISHED))
             self._issued.clear()
             if self.plan.kind is LoadKind.OPEN_LOOP or self.plan.duration_s is None:
-                for index in range(self._next, len(self.plan)):
+                for index in self.shard.rows[self._taken :].tolist():
                     self._write(index, NEVER, Attempt(Outcome.NOT_SENT))
-                self._next = len(self.plan)
+                self._taken = len(self.shard.rows)
             steps, self._pending_progress = self._pending_progress, 0
         self._tell(steps)
 
@@ -208,6 +241,14 @@ class Session:
                 attempt.bytes,
             )
         )
+        if self._live is not None:
+            self._live.end(attempt.outcome, self._latency_ns(index, due, attempt))
+
+    def _latency_ns(self, index: int, due: int, attempt: Attempt) -> int | None:
+        """The latency that counts: of a timed request that succeeded, from its due time where it has one."""
+        if attempt.outcome is not Outcome.OK or index < self.plan.warmup:
+            return None
+        return attempt.end_ns - (attempt.sent_ns if due == NEVER else self.start_ns + due)
 
     def _offset(self, stamp_ns: int) -> int:
         return stamp_ns - self.start_ns if stamp_ns >= 0 else NEVER

@@ -112,7 +112,7 @@ def in_flight_max(records: Rows) -> int:
     return int((np.arange(1, len(begun) + 1) - np.searchsorted(over, begun, side="right")).max())
 
 
-def busy_ratio(records: Rows, plan: Plan) -> float | None:
+def busy_ratio(records: Rows, plan: Plan, slots: int) -> float | None:
     """Closed loop: mean share of the slots that had a request; None in an open loop.
 
     From the first timed request taken up, or where that is later from when as many were taken up as there are
@@ -127,8 +127,8 @@ def busy_ratio(records: Rows, plan: Plan) -> float | None:
     if not len(timed):
         return None
     issued = np.sort(taken["issued_ns"])
-    first = max(int(np.searchsorted(issued, timed.min())), plan.concurrency - 1)
-    if len(issued) - 1 - first < plan.concurrency:
+    first = max(int(np.searchsorted(issued, timed.min())), slots - 1)
+    if len(issued) - 1 - first < slots:
         return None
     begin, end = int(issued[first]), int(issued[-1])
     if end == begin:
@@ -136,4 +136,4 @@ def busy_ratio(records: Rows, plan: Plan) -> float | None:
     # What never ended had its slot to the end.
     over = np.where(taken["end_ns"] >= 0, taken["end_ns"], end)
     inside = np.minimum(over, end) - np.maximum(taken["issued_ns"], begin)
-    return float(np.maximum(inside, 0).sum()) / (plan.concurrency * (end - begin))
+    return float(np.maximum(inside, 0).sum()) / (slots * (end - begin))

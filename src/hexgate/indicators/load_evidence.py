@@ -1,0 +1,156 @@
+"""The evidence of a load, read back: of one generator, or of several shards that were merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexgate.contract.evidence import EvidenceReader
+from hexgate.errors import EvidenceError, InputError
+from hexgate.indicators.base import Counts
+from hexgate.load.figures import LEAST_BUSY, client_health, outcomes
+from hexgate.load.merge import of_shard
+from hexgate.load.plan import LoadKind, Plan
+from hexgate.load.shard import Place
+from hexgate.load.spans import busy_ratio, timed_window
+
+__all__ = ["LoadEvidence", "ShardRun", "load_evidence"]
+
+_MOST_LATE_RATIO = 0.05
+"""A closed loop of several shards is not the one that was asked for while a shard has not begun."""
+
+
+@dataclass(frozen=True)
+class ShardRun:
+    """One shard of a merged load."""
+
+    place: Place
+    """Which."""
+    run: Mapping[str, Any] | None
+    """Its run, as `RunInfo.to_json` has it; None where there is none."""
+    lacking: str | None
+    """Why it is not a whole shard, as a part of a sentence; None where it is one."""
+    host_class: str | None
+    """The class of its host; None where there is no shard."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The shard as it stands in the evidence `run` of a merged load."""
+        return {
+            **vars(self.place),
+            "run": self.run,
+            "lacking": self.lacking,
+            "host_class": self.host_class,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ShardRun:
+        """The shard that `to_json` wrote."""
+        place = Place(int(value["index"]), int(value["count"]))
+        return cls(place, value["run"], value["lacking"], value["host_class"])
+
+
+@dataclass(frozen=True)
+class LoadEvidence:
+    """The evidence of one load, read back."""
+
+    plan: Plan
+    """What was to be sent."""
+    records: NDArray[np.void]
+    """One row for each request, in the columns of `hexgate.load.records.RECORD`."""
+    run: Mapping[str, Any]
+    """The run, as `RunInfo.to_json` has it, or the runs of several shards; empty where it did not end in an
+    orderly way."""
+
+    @property
+    def shards(self) -> Sequence[ShardRun]:
+        """The shards of a merged load; empty for the load of one generator."""
+        return [ShardRun.from_json(value) for value in self.run.get("shards", ())]
+
+    @property
+    def stopped_ns(self) -> int | None:
+        """When the load, or the first of its shards, was stopped before its end; None where none was."""
+        runs = [shard.run for shard in self.shards if shard.run] or [self.run]
+        return min((run["stopped_ns"] for run in runs if run.get("stopped_ns") is not None), default=None)
+
+    def counts(self, requested: int | None) -> Counts:
+        """What became of the timed requests; where the duration decides (None), those that were due."""
+        seen = outcomes(self.records)
+        total = seen.total if requested is None else requested
+        errored = seen.error + seen.timeout + seen.truncated + seen.unfinished
+        return Counts(total, seen.ok, errored, total - seen.ok - errored)
+
+    def faults(self, *, in_process: bool) -> tuple[str, ...]:
+        """Why this load cannot be judged, from its evidence alone; empty where it can.
+
+        Either its plan did not run to its end, or a client did not keep up. Of several shards, each is judged by
+        itself, and named; what depends on the agreement of their clocks is not judged.
+        """
+        if not self.run:
+            return (
+                "the load did not come to an orderly end",
+                *client_health(self.records, self.plan, in_process=in_process).reasons,
+            )
+        shards = self.shards
+        if not shards:
+            stopped = self.run.get("stopped")
+            ended = () if stopped is None else (f"the load was stopped before its end: {stopped}",)
+            return *ended, *client_health(self.records, self.plan, in_process=in_process).reasons
+        return (
+            *(f"shard {shard.place} {shard.lacking}" for shard in shards if shard.lacking is not None),
+            *_unlike_hosts(shards),
+            *(fault for shard in shards for fault in self._faults_of(shard, in_process=in_process)),
+            *self._empty_slots(in_process=in_process),
+        )
+
+    def _faults_of(self, shard: ShardRun, *, in_process: bool) -> Sequence[str]:
+        if shard.run is None:
+            return []
+        slots = self.plan.shard(shard.place.index, shard.place.count).concurrency
+        own = of_shard(self.records, shard.place)
+        health = client_health(own, self.plan, in_process=in_process, slots=slots)
+        found = [f"shard {shard.place}: {reason}" for reason in health.reasons]
+        late_s = (shard.run["late_ns"] or 0) / 1e9
+        window = timed_window(self.records, self.plan, None)
+        if self.plan.kind is LoadKind.CLOSED_LOOP and shard.place.count > 1 and window is not None:
+            window_s = (window[1] - window[0]) / 1e9
+            if late_s > _MOST_LATE_RATIO * window_s:
+                found.append(
+                    f"shard {shard.place} began {late_s:.3g} s after the common start, and its slots were empty "
+                    f"until then; {_MOST_LATE_RATIO:g} of the timed window of {window_s:.3g} s is the most"
+                )
+        return found
+
+    def _empty_slots(self, *, in_process: bool) -> Sequence[str]:
+        busy = None if in_process else busy_ratio(self.records, self.plan, self.plan.concurrency)
+        if busy is None or busy >= LEAST_BUSY:
+            return []
+        slots = self.plan.concurrency
+        return [f"on average {busy * slots:.3g} of the {slots} slots of all shards had a request"]
+
+
+def _unlike_hosts(shards: Sequence[ShardRun]) -> Sequence[str]:
+    classes = sorted({shard.host_class for shard in shards if shard.host_class is not None})
+    return [f"the shards ran on hosts of different classes: {', '.join(classes)}"] if len(classes) > 1 else []
+
+
+def load_evidence(evidence: EvidenceReader) -> LoadEvidence:
+    """Read the evidence of a load.
+
+    Raises:
+        EvidenceError: if there is none, or nothing was sent.
+    """
+    records = evidence.array("requests")
+    if len(records) == 0:
+        raise EvidenceError("no request was sent")
+    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.array("plan"))
+    load = LoadEvidence(plan, records, evidence.document("run") if "run" in evidence.names else {})
+    try:
+        for shard in load.shards:
+            plan.shard(shard.place.index, shard.place.count)
+    except InputError as error:
+        raise EvidenceError(f"the run names shards that this plan does not have ({error})") from None
+    return load

@@ -1,0 +1,97 @@
+"""A shard: the part of one plan that one of several load generators carries out. Pure, and the seam for workers.
+
+Every shard makes the same whole plan first. It then takes its rows of it by number, so that warm-up and items are
+spread evenly, and records keep the number in the whole plan.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexgate.errors import InputError
+
+if TYPE_CHECKING:
+    from hexgate.load.plan import Plan
+
+__all__ = ["Place", "Shard"]
+
+_MOST_SHARDS = 10_000
+_FORM = re.compile(r"([0-9]{1,5})/([0-9]{1,5})")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which shard of how many."""
+
+    index: int
+    """From 0."""
+    count: int
+    """How many there are."""
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.count <= _MOST_SHARDS and 0 <= self.index < self.count):
+            raise InputError(
+                "there is no such shard",
+                got=str(self),
+                expected=f"I/N with 0 <= I < N <= {_MOST_SHARDS}, such as 0/2 and 1/2",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """The place of ``I/N``.
+
+        Raises:
+            InputError: if it is of another form, or there is no such shard.
+        """
+        found = _FORM.fullmatch(text.strip())
+        if found is None:
+            raise InputError("not a shard", got=repr(text), expected="I/N, such as 0/2")
+        return cls(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """What one place has of a plan. Made by `Plan.shard`."""
+
+    plan: Plan
+    """The whole plan."""
+    place: Place
+    """Which shard of how many."""
+
+    def __post_init__(self) -> None:
+        cap = self.plan.concurrency
+        if 0 < cap < self.place.count:
+            raise InputError(
+                f"{cap} requests in flight cannot be split over {self.place.count} shards",
+                expected="at least one for each shard",
+                hint="raise --concurrency, or use fewer shards",
+            )
+
+    @property
+    def concurrency(self) -> int:
+        """Its slots, or its part of the cap: the whole over the count, the remainder to the first; 0 for no cap."""
+        each, left = divmod(self.plan.concurrency, self.place.count)
+        return each + (self.place.index < left)
+
+    @property
+    def timed(self) -> int | None:
+        """How many timed requests it has; None where the duration decides."""
+        return None if self.plan.repeats else int((self.rows >= self.plan.warmup).sum())
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Its rows of the plan, by number, in order; where the plan repeats, those of its first round."""
+        return np.arange(self.place.index, len(self.plan), self.place.count, dtype=np.int64)
+
+    def number(self, taken: int) -> int | None:
+        """The number in the whole plan of its request after `taken` others; None where it has no such request."""
+        number = taken * self.place.count + self.place.index
+        return number if self.plan.repeats or number < len(self.plan) else None

@@ -1,0 +1,60 @@
+"""Records of loads that nobody carried out, for tests of whatever is computed from records."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexgate.load.merge import never_sent
+from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
+from hexgate.load.records import RECORD, Outcome
+
+PLANS = {
+    "open for a count": open_loop(rate_rps=200.0, items=7, requests=300, warmup=13, seed=3),
+    "open for a time": open_loop(rate_rps=150.0, items=7, duration_s=2.0, warmup=9, seed=4),
+    "constant, capped": open_loop(
+        rate_rps=100.0, items=5, arrival=Arrival.CONSTANT, requests=101, warmup=4, max_in_flight=9
+    ),
+    "closed for a count": closed_loop(concurrency=8, items=7, requests=250, warmup=11, seed=5),
+    "closed for a time": closed_loop(concurrency=6, items=3, duration_s=1.5, warmup=10, seed=6),
+}
+"""A plan of every shape, each with at least four slots or none."""
+
+
+def made_up(plan: Plan, seed: int = 0, rows: int | None = None) -> NDArray[np.void]:
+    """Records of every outcome for a whole plan; for one that repeats, of so many rows."""
+    random = np.random.default_rng(seed)
+    count = rows or (2500 if plan.repeats else len(plan))
+    made = np.zeros(count, dtype=RECORD)
+    index = np.arange(count)
+    at = index % len(plan)
+    made["index"], made["item"], made["due_ns"] = index, plan.item[at], plan.due_ns[at]
+    made["warmup"] = index < plan.warmup
+    is_open = plan.kind is LoadKind.OPEN_LOOP
+    begun = plan.due_ns[at] if is_open else np.sort(random.integers(0, int(2e9), count))
+    made["issued_ns"] = begun + random.integers(0, 400_000, count)
+    made["sent_ns"] = made["issued_ns"] + random.integers(0, 50_000, count)
+    made["headers_ns"] = made["sent_ns"] + random.integers(1_000, 2_000_000, count)
+    for name in ("first_event_ns", "first_token_ns", "first_answer_ns"):
+        made[name] = made["headers_ns"] + random.integers(0, 1_000_000, count)
+    made["last_token_ns"] = made["first_answer_ns"] + random.integers(0, 9_000_000, count)
+    made["end_ns"] = made["last_token_ns"] + random.integers(0, 900_000, count)
+    made["outcome"] = random.choice([*[int(Outcome.OK)] * 20, *range(1, 5)], count)
+    made["http_status"] = 200
+    made["events"] = random.integers(1, 20, count)
+    made["first_event_tokens"] = random.choice([-1, 1, 2], count)
+    made["prompt_tokens"] = 5
+    made["output_tokens"] = made["events"] + 2
+    made["bytes"] = random.integers(100, 10_000, count)
+    made["end_ns"][made["outcome"] == Outcome.UNFINISHED] = -1
+    if is_open or plan.duration_s is None:
+        # What a run that was stopped leaves at its end.
+        made[-5:] = never_sent(plan.shard(0, 1))[-5:]
+    return made
+
+
+def split(plan: Plan, records: NDArray[np.void], count: int) -> dict[int, NDArray[np.void]]:
+    """The records of each shard, as its generator would have written them: in an order of its own."""
+    random = np.random.default_rng(count)
+    parts = {index: records[records["index"] % count == index] for index in range(count)}
+    return {index: part[random.permutation(len(part))] for index, part in parts.items()}
