@@ -1,6 +1,6 @@
 # make demo    set up, measure the embedded default, judge it, leave demo-report/report.html
 # make test    set up, run the tests
-# make check   lint, types, schemas
+# make check   lint, types, schemas, templates
 # make lock    pin the dependencies again
 # make clean   remove what the others made
 
@@ -26,6 +26,7 @@ check: $(VENV)/.dev
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 	@$(BIN)/python tools/build_schemas.py --check
+	@$(BIN)/python tools/build_templates.py --check
 	@$(BIN)/python tools/build_docs.py --check
 
 $(VENV)/.demo: requirements.lock pyproject.toml tools/set_up.py

@@ -14,6 +14,9 @@ import pytest
 from hexgate.cli import main
 from support.command import Ended
 
+# Fixtures of the images and of the platforms that run them: one engine and one build for all.
+from support.docker_engine import cpu_image, docker_engine, image_context  # noqa: F401
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -95,25 +95,30 @@ def _flags_of(command: click.Command) -> set[str]:
     return {flag for one in command.params for flag in (*one.opts, *one.secondary_opts)} | {"--help", "-h"}
 
 
+def _found(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that words name, in a group or not, and what follows; a word that names none stays in front."""
+    command: click.Command = _group()
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        inner = command.get_command(click.Context(command), words[0])
+        if inner is None:
+            break
+        command, words = inner, words[1:]
+    return command, words
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_ids)
 def test_commands_and_flags_exist(page: Path) -> None:
-    group = _group()
     wrong = []
     for line in _command_lines(page):
-        words = _click_words(line)
-        if not words:
+        command, rest = _found(_click_words(line))
+        if isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+            wrong.append(f"{' '.join(line)}: no command {rest[0]}")
             continue
-        if words[0].startswith("-"):
-            known = _flags_of(group) | {"--lang"}
-            rest = words
-        else:
-            command = group.get_command(click.Context(group), words[0])
-            if command is None:
-                wrong.append(f"{' '.join(line)}: no command {words[0]}")
-                continue
-            known, rest = _flags_of(command) | {"--lang"}, words[1:]
-        flags = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        wrong += [f"{' '.join(line)}: no flag {flag}" for flag in sorted(flags - known)]
+        # What stands behind -- is another command.
+        own = rest[: rest.index("--")] if "--" in rest else rest
+        flags = {word.partition("=")[0] for word in own if word.startswith("--")}
+        unknown = flags - _flags_of(command) - {"--lang"}
+        wrong += [f"{' '.join(line)}: no flag {flag}" for flag in sorted(unknown)]
     assert wrong == []
 
 
@@ -121,14 +126,18 @@ def test_the_pages_show_commands_at_all() -> None:
     assert sum(len(_command_lines(page)) for page in PAGES) > 20
 
 
+def _all_flags(command: click.Command) -> set[str]:
+    found = _flags_of(command)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        inner = (command.get_command(context, name) for name in command.list_commands(context))
+        found |= {flag for one in inner if one is not None for flag in _all_flags(one)}
+    return found
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_ids)
 def test_single_flags_between_ticks_exist(page: Path) -> None:
-    group = _group()
-    known = {"--lang"} | _flags_of(group)
-    for name in group.list_commands(click.Context(group)):
-        command = group.get_command(click.Context(group), name)
-        assert command is not None
-        known |= _flags_of(command)
+    known = {"--lang"} | _all_flags(_group())
     named = {word for text in _TICKED.findall(_prose(page)) for word in re.findall(r"^--[a-z0-9-]+", text)}
     assert named - known == set()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 
 from hexgate.platforms.spec import JobSpec
 
-__all__ = ["job_environment", "part_argv", "shell_line"]
+__all__ = ["job_environment", "part_argv", "runnable", "shell_line"]
 
 
 def part_argv(spec: JobSpec, *, output: str | None = None, indicator: str | None = None) -> list[str]:
@@ -42,3 +43,8 @@ def job_environment(spec: JobSpec, platform: str) -> dict[str, str]:
 def shell_line(argv: list[str]) -> str:
     """The command as one shell line, for platforms that take no list. Quoted once, here."""
     return shlex.join(argv)
+
+
+def runnable(argv: Sequence[str]) -> list[str]:
+    """The command as this machine runs it: `hexgate` is the one that runs here, wherever the path would lead."""
+    return [sys.executable, "-m", "hexgate", *argv[1:]] if argv[0] == "hexgate" else list(argv)
