@@ -130,6 +130,18 @@ FAULTS: list[tuple[str, Callable[[Path], object], Expected, str, State, Verdict,
         Code.PART_LATE,
     ),
     ("two ends", _two_ends, MAIN, "main", State.DUPLICATE, Verdict.INVALID, Code.PART_DUPLICATE),
+    *(
+        (
+            f"ended with {code}",
+            lambda root, code=code: publish_part(root, exit_code=code),
+            MAIN,
+            "main",
+            State.FAILED,
+            Verdict.INVALID,
+            Code.PART_FAILED,
+        )
+        for code in (1, 2, 70, 137)
+    ),
     ("manifest cut", _cut_manifest, MAIN, "main", State.UNREADABLE, Verdict.INVALID, Code.PART_UNREADABLE),
     (
         "manifest cut, then a good one",
@@ -289,13 +301,19 @@ def test_an_attempt_without_a_manifest_does_not_count_beside_one_with(tmp_path: 
     assert collect(tmp_path / "store").whole
 
 
-def test_the_only_attempt_counts_however_it_ended(tmp_path: Path) -> None:
-    publish_part(tmp_path / "store", exit_code=137)
+@pytest.mark.parametrize(
+    ("exit_code", "state"), [(0, State.FOUND), (4, State.FOUND), (5, State.FOUND), (137, State.FAILED)]
+)
+def test_the_only_attempt_comes_here_however_it_ended(tmp_path: Path, exit_code: int, state: State) -> None:
+    publish_part(tmp_path / "store", exit_code=exit_code)
 
     collected = collect(tmp_path / "store")
 
-    assert collected.whole
-    assert collected.parts[0].exit_code == 137
+    (part,) = collected.parts
+    assert part.state is state
+    assert part.exit_code == exit_code
+    assert part.folder == "main"
+    assert part.files
 
 
 def test_what_came_is_kept_whatever_is_wrong_with_it(tmp_path: Path) -> None:

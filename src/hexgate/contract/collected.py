@@ -45,6 +45,8 @@ class PartState(str, Enum):
     """Its manifest or its files are not what they should be."""
     MIXED = "mixed"
     """It belongs to another run, another job spec or another image, or the run must not have it."""
+    FAILED = "failed"
+    """Its command ended in a way that its artifacts need not tell of: killed, refused, or a fault of the tool."""
 
 
 @dataclass(frozen=True)

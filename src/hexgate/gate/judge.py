@@ -26,6 +26,7 @@ _PART_CODES = {
     PartFaultKind.LATE: ReasonCode.PART_LATE,
     PartFaultKind.DUPLICATE: ReasonCode.PART_DUPLICATE,
     PartFaultKind.UNREADABLE: ReasonCode.PART_UNREADABLE,
+    PartFaultKind.FAILED: ReasonCode.PART_FAILED,
     PartFaultKind.MIXED: ReasonCode.PART_MIXED,
     PartFaultKind.CHANGED: ReasonCode.PART_CHANGED,
 }

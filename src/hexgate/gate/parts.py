@@ -21,6 +21,7 @@ class PartFaultKind(str, Enum):
     DUPLICATE = PartState.DUPLICATE.value
     UNREADABLE = PartState.UNREADABLE.value
     MIXED = PartState.MIXED.value
+    FAILED = PartState.FAILED.value
     CHANGED = "changed"
     """Its folder is not what was collected."""
 

@@ -69,6 +69,7 @@ class ReasonCode(str, Enum):
     PART_LATE = "part_late"
     PART_DUPLICATE = "part_duplicate"
     PART_UNREADABLE = "part_unreadable"
+    PART_FAILED = "part_failed"
     PART_MIXED = "part_mixed"
     PART_CHANGED = "part_changed"
     EMPTY_SET = "empty_set"

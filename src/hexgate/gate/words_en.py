@@ -67,6 +67,7 @@ ENGLISH: Mapping[Code, str] = {
     Code.PART_LATE: "run {run}: the part {part} came too late: {problem}; run again, or collect with a later --until",
     Code.PART_DUPLICATE: "run {run}: the part {part} is there more than once: {problem}; nobody can say which one counts, so run again",
     Code.PART_UNREADABLE: "run {run}: the part {part} is not what its manifest says: {problem}; collect again, or run again",
+    Code.PART_FAILED: "run {run}: the part {part} failed: {problem}; read its log, mend that and run again",
     Code.PART_MIXED: "run {run}: {part} does not belong to it: {problem}; judge the artifacts of one run",
     Code.PART_CHANGED: "run {run}: the folder of the part {part} is not what was collected: {problem}; collect again into an empty folder",
     Code.EMPTY_SET: "there is no artifact in {folders}; give the folder that a run wrote its artifacts into",

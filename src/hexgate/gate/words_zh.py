@@ -67,6 +67,7 @@ CHINESE: Mapping[Code, str] = {
     Code.PART_LATE: "运行 {run}：部分 {part} 来得太晚：{problem}；请重新运行，或用更晚的 --until 收集",
     Code.PART_DUPLICATE: "运行 {run}：部分 {part} 出现不止一次：{problem}；无法断定哪一份算数，请重新运行",
     Code.PART_UNREADABLE: "运行 {run}：部分 {part} 与其清单不符：{problem}；请重新收集，或重新运行",
+    Code.PART_FAILED: "运行 {run}：部分 {part} 失败：{problem}；请查看其日志，修正后重新运行",
     Code.PART_MIXED: "运行 {run}：{part} 不属于该运行：{problem}；请只判定同一次运行的结果",
     Code.PART_CHANGED: "运行 {run}：部分 {part} 的目录与收集时不同：{problem}；请收集到空目录中",
     Code.EMPTY_SET: "{folders} 中没有结果文件；请给出测量写入结果的目录",

@@ -26,6 +26,8 @@ from hexgate.stores.parts import MANIFEST, Attempt, attempts, fetch
 __all__ = ["Expected", "collect_run", "expectation"]
 
 _KILLED = 128
+# After these, every indicator's artifact says itself how it stands.
+_TOLD_BY_ARTIFACTS = frozenset({ExitCode.OK, ExitCode.EVIDENCE, ExitCode.TARGET, ExitCode.INTERRUPTED})
 _SAME_IN_A_RUN = ("spec_sha256", "image", "platform")
 
 
@@ -140,6 +142,9 @@ def _choose(name: str, tries: Sequence[Attempt], store: Store, expected: Expecte
     if expected.until is not None and _told(counts)["ended_at"] > expected.until:
         why = f"ended at {_told(counts)['ended_at']}, after {expected.until}"
         return _Chosen(name, PartState.LATE, why, counts)
+    if _told(counts)["exit_code"] not in _TOLD_BY_ARTIFACTS:
+        why = f"its command ended with exit code {_told(counts)['exit_code']}"
+        return _Chosen(name, PartState.FAILED, why, counts)
     return _Chosen(name, PartState.FOUND, None, counts)
 
 

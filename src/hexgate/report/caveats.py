@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hexgate.contract.observed import THROTTLING
 from hexgate.report.measure_words import INDICATORS, KEY_FIGURES, indicator_name, label, short_name
 from hexgate.report.strings import text
 from hexgate.report.text import Both, same
@@ -50,6 +51,7 @@ def _of_artifact(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
         status = text(f"status_{artifact['status']}")
         found.append(text("caveat_status", indicator=name, status=status, reason=reason))
     found += _uncertified(name, artifact)
+    found += _observed(name, artifact["environment"].get("observed"))
     if artifact["trust"] == "imported-asserted":
         found.append(text("caveat_trust", indicator=name))
     if artifact.get("measurement") == "estimated" and not artifact["cannot_certify"]:
@@ -76,6 +78,30 @@ def _uncertified(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
         )
         for reason, words in by_reason.items()
     ]
+
+
+def _observed(name: Both, observed: Mapping[str, Any] | None) -> list[Both]:
+    """What run.sh saw of the machine that a reader should know of."""
+    if observed is None:
+        return []
+    if not observed["asked"]:
+        reason = same(next(iter(observed["missing"].values()), ""), 300)
+        return [text("caveat_unobserved", indicator=name, reason=reason)]
+    found = [
+        text("caveat_not_locked", indicator=name, what=same(what, 40), reason=same(said["why"], 300))
+        for what, said in observed["locked"].items()
+        if said["locked"] is not True
+    ]
+    throttled = [
+        f"{each['reason']} {each['share']:.0%}"
+        for each in observed["throttle_reasons"] or ()
+        if each["reason"] in THROTTLING
+    ]
+    if throttled:
+        found.append(text("caveat_throttled", indicator=name, reasons=same(", ".join(throttled), 200)))
+    if (busy := observed["gpu_util_ratio"]) is not None and busy["max"] == 0:
+        found.append(text("caveat_gpu_idle", indicator=name, samples=observed["samples"]))
+    return found
 
 
 def _uncommitted(view: View) -> list[Both]:
