@@ -37,13 +37,18 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml tools/set_up.py
 	@$(PYTHON) tools/set_up.py $(VENV) requirements-dev.lock
 	@touch $@ $(VENV)/.demo
 
+COMPILE := uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q
+
 lock:
-	uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q \
-	  --extra build pyproject.toml -o requirements.lock
-	uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q \
-	  --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
-	uv pip compile --universal --python-version 3.10 --generate-hashes --no-header -q \
-	  --extra build --extra dev --extra vendors -c requirements-dev.lock pyproject.toml -o requirements-vendors.lock
+	$(COMPILE) --extra build pyproject.toml -o requirements.lock
+	$(COMPILE) --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --extra build --extra dev --extra vendors -c requirements-dev.lock pyproject.toml -o requirements-vendors.lock
+	$(COMPILE) -c requirements.lock docker/build.in -o docker/build.lock
+	$(COMPILE) -c requirements-vendors.lock pyproject.toml docker/stores.in -o docker/cpu.lock
+	$(COMPILE) -c docker/cpu.lock --overrides docker/no-onnxruntime.txt \
+	  pyproject.toml docker/stores.in docker/cuda.in -o docker/cuda.lock
+	$(COMPILE) -c docker/cpu.lock --overrides docker/no-onnxruntime.txt \
+	  pyproject.toml docker/stores.in docker/jetson.in -o docker/jetson.lock
 
 clean:
 	rm -rf $(VENV) $(DEMO) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

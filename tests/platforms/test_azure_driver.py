@@ -118,7 +118,7 @@ def test_a_pipeline_of_six_steps_from_submit_to_verdict(azure: Any, tmp_path: Pa
     assert carried.verdict.verdict is Verdict.PASS
 
 
-def test_a_step_that_fails_stops_no_other_and_the_gate_misses_what_it_owes(
+def test_a_step_that_fails_stops_no_other_and_is_not_passed_over(
     azure: Any, tmp_path: Path
 ) -> None:
     spec = job(
@@ -133,7 +133,7 @@ def test_a_step_that_fails_stops_no_other_and_the_gate_misses_what_it_owes(
 
     assert carried.status.native == "Completed"
     assert (carried.folder / "accuracy_f1" / "accuracy_f1.json").is_file()
-    assert carried.verdict.verdict is Verdict.MISSING
+    assert carried.verdict.verdict is Verdict.INVALID
 
 
 def test_the_instances_of_a_sharded_job_each_leave_their_shard(azure: Any, tmp_path: Path) -> None:

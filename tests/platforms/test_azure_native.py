@@ -43,7 +43,7 @@ def test_paths_of_mounts_become_inputs_and_the_output_is_the_folder_metric() -> 
     job = rendered(spec())
 
     assert job["command"] == (
-        'HEXGATE_JOB_ID="$AZUREML_RUN_ID" hexgate platforms run --output "${{outputs.metric}}" -- hexgate run '
+        'HEXGATE_JOB_ID="$AZUREML_RUN_ID" exec hexgate platforms run --output "${{outputs.metric}}" -- hexgate run '
         '--indicator all --model "${{inputs.model}}/model.onnx" --data "${{inputs.data}}/val.jsonl" --out \'{out}\''
     )
     assert job["inputs"]["model"] == {
@@ -67,7 +67,7 @@ def test_a_template_has_no_run_and_a_submitted_job_is_named_after_its_own() -> N
 
 def test_steps_without_a_run_share_that_of_their_pipeline() -> None:
     steps = rendered(spec("azure-pipeline"))["jobs"].values()
-    assert all('HEXGATE_RUN_KEY="$AZUREML_ROOT_RUN_ID" hexgate' in step["command"] for step in steps)
+    assert all('HEXGATE_RUN_KEY="$AZUREML_ROOT_RUN_ID" exec hexgate' in step["command"] for step in steps)
 
     steps = rendered(spec("azure-pipeline", run_id=RUN))["jobs"].values()
     assert not any("HEXGATE_RUN_KEY" in step["command"] for step in steps)

@@ -57,7 +57,7 @@ def test_the_checked_in_template_is_what_its_spec_renders_to() -> None:
 def test_the_command_is_one_line_quoted_once() -> None:
     line = body(spec())["UserCommand"]
     assert line == (
-        "hexgate platforms run --output /output -- "
+        "exec hexgate platforms run --output /output -- "
         """hexgate run --model '/models/it'"'"'s here.onnx' --out '{out}'"""
     )
 
@@ -154,7 +154,7 @@ def test_shards_are_workers_that_share_the_address_of_the_first() -> None:
     value = body(spec(shards=3))
     assert value["JobSpecs"][0]["PodCount"] == 3
     assert value["Envs"]["HEXGATE_SHARDS"] == "3"
-    assert value["UserCommand"].startswith('HEXGATE_RUN_KEY="$MASTER_ADDR" hexgate platforms run ')
+    assert value["UserCommand"].startswith('HEXGATE_RUN_KEY="$MASTER_ADDR" exec hexgate platforms run ')
     assert not Bailian().native_findings(Bailian().render(spec(shards=3)))
 
 

@@ -14,8 +14,8 @@ def program(name: str, *, group: str = "infra") -> str:
 
     Args:
         name: the program.
-        group: ``infra``, ``vendor`` or ``heavy``: the environment variable HEXGATE_REQUIRE_<GROUP>=1 turns the skip into
-            a failure.
+        group: ``infra``, ``vendor`` or ``heavy``: the environment variable HEXGATE_REQUIRE_<GROUP>=1 turns the skip
+            into a failure.
     """
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if found is None:

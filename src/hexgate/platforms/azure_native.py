@@ -137,7 +137,8 @@ def _node(spec: JobSpec, indicator: str | None, inputs: dict[str, Any]) -> dict[
     if "docker_args" in block:
         resources["docker_args"] = block["docker_args"]
     node: dict[str, Any] = {
-        "command": _Folded(told + line),
+        # Not every shell replaces itself by its last command; one that stays would keep SIGTERM from the job.
+        "command": _Folded(f"{told}exec {line}"),
         "environment": {"image": spec.image.pinned},
         "environment_variables": job_environment(spec, "azure"),
         "identity": {"type": "managed"} | block.get("identity", {}),

@@ -106,7 +106,8 @@ def display_name(spec: JobSpec) -> str:
 
 
 def _command(spec: JobSpec) -> str:
-    line = shell_line(part_argv(spec))
+    # Not every shell replaces itself by its last command; one that stays would keep SIGTERM from the job.
+    line = f"exec {shell_line(part_argv(spec))}"
     # The address of the first worker is the one thing that the shards of a job without a run_id have in common.
     return line if spec.shards == 1 else f'HEXGATE_RUN_KEY="$MASTER_ADDR" {line}'
 
