@@ -28,6 +28,7 @@ check: $(VENV)/.dev
 	@$(BIN)/python tools/build_schemas.py --check
 	@$(BIN)/python tools/build_templates.py --check
 	@$(BIN)/python tools/build_docs.py --check
+	@$(BIN)/shellcheck platforms/job_templates/*/*.sh docker/*.sh .ci/*
 
 $(VENV)/.demo: requirements.lock pyproject.toml tools/set_up.py
 	@$(PYTHON) tools/set_up.py $(VENV) requirements.lock

@@ -214,6 +214,7 @@ def test_each_cloud_is_entered_by_its_own_login(
     workflow = project / ".github/workflows/hexgate-gate.yml"
     job = GithubRunner(project, kept, environment).call(workflow, spec="ci/none.yaml", platform=platform)
     assert job.failed, "there is no such spec"
+    assert job.steps["Read the policy"] == "success", job.log
     assert [name.startswith(str(login)) for name in job.logins] == ([True] if login else [])
     assert job.steps["Submit"] == "failure"
     assert job.steps["Gate"] == "failure", "nothing was measured, and that is not a pass"

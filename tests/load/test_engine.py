@@ -299,6 +299,27 @@ def test_a_stop_event_ends_the_run_and_nothing_is_lost(serve: Serve) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent with kill")
+def test_a_platform_that_stops_a_job_twice_keeps_the_records(serve: Serve) -> None:
+    """Raised out of a callback of the loop, an exception of the handler would be lost."""
+    plan = closed_loop(concurrency=2, items=7, requests=50_000)
+    records, spooled = Recorder(), list[Mapping[str, Any]]()
+
+    def spool(row: Mapping[str, Any]) -> None:
+        spooled.append(row)
+        if len(spooled) in {50, 51}:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(LoadInterrupted):
+            run_plan(plan, predict_at(serve(score).url), records, spool=spool)
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert outcomes(records.array()).total == len(plan)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent with kill")
 @pytest.mark.parametrize("kind", ["endpoint", "calls", "threads"])
 def test_an_interrupt_keeps_the_records(serve: Serve, kind: str) -> None:
     async def slow(call: Any, wire: Any) -> None:

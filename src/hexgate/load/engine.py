@@ -176,25 +176,30 @@ def run_plan(
 
 @contextmanager
 def _interrupts_to(session: Session) -> Iterator[None]:
-    """The first SIGINT stops the session, so that what is in flight is recorded; a second acts at once."""
+    """The first SIGINT stops the session, so that what is in flight is recorded; a second acts at once.
+
+    So does SIGTERM where the program handles it, however often: a platform that stops a job may send it twice, and an
+    exception out of a handler is lost where it meets a callback of the loop.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
-    if before in {signal.SIG_IGN, None}:
-        yield
-        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    taken = [number for number, handler in before.items() if callable(handler)]
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         session.drain_s = min(session.drain_s, INTERRUPTED_DRAIN_S)
         session.stop(Stopped.INTERRUPTED)
-        signal.signal(signal.SIGINT, before)
+        if number == signal.SIGINT:
+            signal.signal(number, before[signal.SIGINT])
 
-    signal.signal(signal.SIGINT, handle)
+    for number in taken:
+        signal.signal(number, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 @contextmanager
