@@ -6,10 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 
+from hexgate.contract.artifact import Artifact, read_artifact
 from support.artifacts import artifact
 from support.gate import put, put_all
+from support.measuring import HELD_OUT, forge, measured
+from support.prometheus import pushgateway
 from support.vendor_server import Fault, Reply, Seen, VendorServer
 
 POLICY = """
@@ -185,3 +189,152 @@ def test_the_verdict_is_found_in_the_folder_too(judged: Path, tmp_path: Path, ca
     assert ended.code == 0, ended.err
     assert json.loads((judged / "verdict.json").read_text("utf-8"))["verdict"] == "PASS"
     assert any(name.startswith("hexgate_verdict") for name in samples(tmp_path / "r.prom"))
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("genuine")
+    measured("accuracy_f1", "demo:", folder, data=str(HELD_OUT))
+    return folder
+
+
+@pytest.fixture
+def copy(genuine: Path, tmp_path: Path) -> Artifact:
+    shutil.copytree(genuine, tmp_path / "out")
+    return read_artifact(tmp_path / "out" / "accuracy_f1.json")
+
+
+def complete(found: dict[str, float]) -> dict[str, float]:
+    """The samples of completeness, by status."""
+    series = {name: value for name, value in found.items() if name.startswith("hexgate_artifact_complete")}
+    return {name.partition('status="')[2].partition('"')[0]: value for name, value in series.items()}
+
+
+def without_figures(found: dict[str, float]) -> bool:
+    return not any(name.startswith("hexgate_measure") for name in found)
+
+
+REAL = """
+version: 1
+name: release
+rules:
+  - {indicator: accuracy_f1, measure: f1, at_least: 0.75}
+"""
+
+
+@pytest.mark.parametrize("with_verdict", [True, False], ids=["judged", "not judged"])
+@pytest.mark.parametrize("harm", ["forged", "deleted", "changed", None])
+def test_figures_that_the_gate_refused_are_not_exported(
+    copy: Artifact, tmp_path: Path, call, harm: str | None, with_verdict: bool
+) -> None:
+    folder = copy.path.parent
+    evidence = folder / next(iter(copy.data["evidence"].values()))["path"]
+    if harm == "forged":
+        sure = copy.data["intervals"]["f1"] | {
+            "low": 0.998,
+            "high": 1.0,
+            "lower_bound": 0.998,
+            "upper_bound": 1.0,
+        }
+        forge(copy, f1=0.999, intervals={**copy.data["intervals"], "f1": sure})
+    elif harm == "deleted":
+        evidence.unlink()
+    elif harm == "changed":
+        evidence.write_bytes(b"{}")
+    if with_verdict:
+        (tmp_path / "policy.yaml").write_text(REAL, encoding="utf-8")
+        verdict = tmp_path / "verdict.json"
+        judged = call("gate", folder, "--policy", tmp_path / "policy.yaml", "--json", verdict)
+        assert judged.code == (0 if harm is None else 4), judged.err
+    ended = call("report", folder, "--prometheus", tmp_path / "r.prom")
+    assert ended.code == 0, ended.err
+    found = samples(tmp_path / "r.prom")
+    assert complete(found) == ({"complete": 1.0} if harm is None else {"refused": 0.0})
+    assert without_figures(found) == (harm is not None)
+    assert ("no figures exported" in ended.err) == (harm is not None)
+
+
+def test_evidence_that_changed_after_it_was_judged_is_not_what_was_judged(
+    copy: Artifact, tmp_path: Path, call
+) -> None:
+    (tmp_path / "policy.yaml").write_text(REAL, encoding="utf-8")
+    folder = copy.path.parent
+    verdict = tmp_path / "verdict.json"
+    assert call("gate", folder, "--policy", tmp_path / "policy.yaml", "--json", verdict).code == 0
+    (folder / next(iter(copy.data["evidence"].values()))["path"]).write_bytes(b"{}")
+    ended = call("report", folder, "--prometheus", tmp_path / "r.prom")
+    assert ended.code == 4
+    assert "other artifacts" in ended.err
+
+
+@pytest.mark.parametrize("with_verdict", [True, False], ids=["judged", "not judged"])
+def test_several_artifacts_of_one_indicator_are_one_series_without_figures(
+    tmp_path: Path, call, with_verdict: bool
+) -> None:
+    put(tmp_path / "out", "accuracy_f1")
+    put(tmp_path / "out" / "again", "accuracy_f1", created_at="2026-11-21T02:29:51Z")
+    folders = (tmp_path / "out", tmp_path / "out" / "again")
+    if with_verdict:
+        (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")
+        verdict = tmp_path / "verdict.json"
+        assert call("gate", *folders, "--policy", tmp_path / "policy.yaml", "--json", verdict).code == 4
+    ended = call("report", *folders, "--prometheus", tmp_path / "r.prom")
+    assert ended.code == 0, ended.err
+    lines = (tmp_path / "r.prom").read_text("utf-8").splitlines()
+    series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    found = samples(tmp_path / "r.prom")
+    assert complete(found) == {"several": 0.0}
+    assert without_figures(found)
+
+
+@pytest.mark.infra
+def test_an_invalid_verdict_takes_the_place_of_a_pass_in_a_real_pushgateway(tmp_path: Path, call) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    put(tmp_path / "one", "accuracy_f1")
+    put(tmp_path / "two", "accuracy_f1", created_at="2026-11-21T02:29:51Z")
+    verdict = tmp_path / "verdict.json"
+    with pushgateway() as gateway:
+        for names, code, said in ((("one",), 0, "PASS"), (("one", "two"), 4, "INVALID")):
+            folders = [tmp_path / name for name in names]
+            judged = call("gate", *folders, "--policy", tmp_path / "policy.yaml", "--json", verdict)
+            assert judged.code == code, judged.err
+            pushed = call("report", *folders, "--verdict", verdict, "--pushgateway", gateway)
+            assert pushed.code == 0, pushed.err
+            kept = httpx.get(f"{gateway}/metrics").text.splitlines()
+            (given,) = [line for line in kept if line.startswith("hexgate_verdict{") and line.endswith(" 1")]
+            assert f'verdict="{said}"' in given
+        assert not any(line.startswith("hexgate_measure{") for line in kept)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[sentinel", "http://h/#?token=sentinel", "http://h:x/", "http://h\n/"]
+)
+def test_addresses_that_are_none_end_as_an_error_of_the_input(judged: Path, call, url: str) -> None:
+    ended = call("report", judged, "--pushgateway", url)
+    assert ended.code == 2
+    assert "sentinel" not in ended.err
+
+
+@pytest.mark.parametrize("token", ["tokén-sentinel", "token\nsentinel"])
+def test_a_token_that_no_header_holds_is_refused_and_not_repeated(
+    judged: Path, call, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("GATEWAY_TOKEN", token)
+    ended = call(
+        "report", judged, "--pushgateway", "http://127.0.0.1:9", "--pushgateway-token-env", "GATEWAY_TOKEN"
+    )
+    assert ended.code == 2
+    assert "sentinel" not in ended.err
+    assert "GATEWAY_TOKEN" in ended.err
+
+
+def test_a_proxy_of_another_kind_is_a_platform_that_failed(
+    judged: Path, call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "no_proxy", "NO_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "ftp://127.0.0.1:9")
+    ended = call("report", judged, "--pushgateway", "http://gateway.example.com")
+    assert ended.code == 5
+    assert "proxy" in ended.err

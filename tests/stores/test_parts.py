@@ -373,3 +373,38 @@ def test_a_child_may_name_a_file_as_downloads_are_named(store: Watched, folder: 
     publish(store, folder, HEAD)
     assert fetch(store, only(store), tmp_path / "dest") == []
     assert held(tmp_path / "dest") == held(folder)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("C:/Windows/x", "C:evil.json", "x:stream", "a/c:/b"),
+        *("con", "NUL", "nul.txt", "a/Aux .json", "lpt9.log", "com\u00b9", "CONIN$", "a/prn/b"),
+        *("a\u202egpj.json", "a\u2066b", "a\u200fb", "a\x7fb", "a\x85b"),
+    ],
+)
+def test_names_that_another_system_reads_otherwise_are_in_no_manifest(path: str, tmp_path: Path) -> None:
+    manifest = {"schema": "hexgate.part/v1"} | vars(HEAD) | {"attempt": ATTEMPT}
+    manifest |= {"files": [{"path": path, "bytes": 1, "sha256": "a" * 64}]}
+    assert len(schema_mistakes("part", manifest)) == 1
+    store = FileStore(tmp_path / "store")
+    store.put_bytes(f"{RUN}/main/{ATTEMPT}/{MANIFEST}", canonical_bytes(manifest))
+    (attempt,) = attempts(store, RUN)["main"]
+    assert attempt.manifest is None
+    with pytest.raises(EvidenceError, match="cannot be a key of a store"):
+        publish(store, _below(tmp_path / "left", path), HEAD)
+
+
+def _below(folder: Path, path: str) -> Path:
+    (folder / path).parent.mkdir(parents=True)
+    (folder / path).write_bytes(b"x")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "path", ["console.json", "a/null.txt", "com10", "auxiliary/x", "名字.json", "a con.txt"]
+)
+def test_names_that_only_look_like_those_are_taken(path: str, tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "store")
+    manifest = publish(store, _below(tmp_path / "left", path), HEAD)
+    assert [file["path"] for file in manifest["files"]] == [path]

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hexgate.errors import InputError
 from hexgate.stores.redaction import shown
+from hexgate.stores.secret import secret
 
 ENV = {
     "AWS_SECRET_ACCESS_KEY": "sentinel/one+two",
@@ -42,3 +47,30 @@ def test_secrets_queries_and_users_are_not_shown(text: str, expected: str) -> No
 def test_no_secret_is_shown_wherever_it_stands(before: str, after: str, secret: str) -> None:
     if "".join(secret.split()) == secret and "*" not in secret:
         assert secret not in shown(f"{before} {secret} {after}", {"SOME_TOKEN": secret})
+
+
+@pytest.mark.parametrize(
+    "value", ["sentinel-one\n", " sentinel-one", "sentinel-one\r\nsentinel-two\n", "sentinél-öne\t"]
+)
+@pytest.mark.parametrize(
+    "written", [str, repr, ascii, json.dumps, lambda each: repr(each.encode()), str.strip]
+)
+def test_a_secret_with_a_line_end_is_hidden_however_it_is_written(
+    value: str, written: Callable[[str], str]
+) -> None:
+    text = shown(f"Invalid header value {written(value)} was refused", {"AWS_SESSION_TOKEN": value})
+    assert "sentin" not in text
+    assert text.startswith("Invalid header value")
+
+
+def test_white_space_around_a_secret_is_not_part_of_it() -> None:
+    assert secret({"A_TOKEN": " sentinel\r\n"}, "A_TOKEN") == "sentinel"
+    assert secret({"A_TOKEN": "\n"}, "A_TOKEN") is None
+    assert secret({}, "A_TOKEN") is None
+
+
+@pytest.mark.parametrize("value", ["sentinel\none", "sentinél", "sentinel\x7f", "sentinel\ud800"])
+def test_what_no_header_holds_is_refused_and_not_repeated(value: str) -> None:
+    with pytest.raises(InputError, match="A_TOKEN") as failed:
+        secret({"A_TOKEN": value}, "A_TOKEN")
+    assert "sentin" not in str(failed.value)

@@ -67,6 +67,13 @@ def test_a_mount_of_azure_ml_says_what_to_give_instead(uri: str) -> None:
         f"azblob://acct/evals#{SECRET}",
         f"ftp://user:{SECRET}@host/",
         f"s3://[{SECRET}/",
+        f"s3:/b/p?sig={SECRET}",
+        f"https:acct/?sig={SECRET}",
+        f"acct/?sv=2024&sig={SECRET}",
+        f"DefaultEndpointsProtocol=https;AccountName=acct;AccountKey={SECRET};EndpointSuffix=core.windows.net",
+        f"BlobEndpoint=https://a.example.com;SharedAccessSignature=sv=2024&sig={SECRET}",
+        f"https:{SECRET}",
+        f"s3:/{SECRET}",
     ],
 )
 def test_a_uri_with_credentials_is_refused_and_not_repeated(uri: str) -> None:
@@ -93,6 +100,12 @@ def test_what_is_no_place_is_refused(uri: str) -> None:
         open_store(uri)
 
 
+def test_a_folder_with_a_colon_is_told_how_to_be_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"put \./ before it"):
+        open_store("run:7")
+    assert address_of("./run:7").path == "./run:7"
+
+
 @pytest.mark.parametrize(
     "uri", ["azblob://acct", "azblob://Acct/evals", "azblob://acct/E", "https://example.com/a/b"]
 )
@@ -113,7 +126,7 @@ def test_a_client_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, uri: str, package: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtra, match=rf"pip install 'hexgate\[{extra}\]'"):
+    with pytest.raises(MissingExtra, match=rf"pip install -e '\.\[{extra}\]'"):
         open_store(uri)
 
 

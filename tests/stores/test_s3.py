@@ -15,6 +15,7 @@ from hexgate.stores.base import Entry, Store
 from hexgate.stores.parts import PartHead, attempts, fetch, publish
 from hexgate.stores.registry import open_store
 from support import needs
+from support.prometheus import free_port
 from support.s3_server import KEY_ID, SECRET, admin, s3_server
 from support.virtual_host import Gateway, Harm, Refusal, Seen
 
@@ -174,6 +175,24 @@ def test_what_does_not_pass_ends_after_five_tries_and_says_so(
         s3.get("r/a", tmp_path / "a")
     assert len(gateway.seen) == 5
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("doing", ["list", "get", "put"])
+def test_a_proxy_that_is_down_is_not_a_file_that_cannot_be_read(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("HEXGATE_S3_ENDPOINT", "http://s3.example.com")
+    store = open_store("s3://evals/runs")
+    (tmp_path / "a").write_bytes(b"data")
+    calls: dict[str, Callable[[], object]] = {
+        "put": lambda: store.put("r/b", tmp_path / "a"),
+        "get": lambda: store.get("r/b", tmp_path / "b"),
+        "list": lambda: list(store.list("r/")),
+    }
+    with pytest.raises(StoreFailed, match="S3 does not answer, or cut its answer off") as failed:
+        calls[doing]()
+    assert "ProxyConnectionError" in str(failed.value)
 
 
 def test_a_body_that_is_cut_off_is_asked_for_again_and_never_left_half(

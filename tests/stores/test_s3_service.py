@@ -208,3 +208,16 @@ def test_an_endpoint_is_a_host_and_nothing_else(endpoint: str) -> None:
     with pytest.raises(InputError, match=r"HEXGATE_S3_ENDPOINT: not an endpoint") as failed:
         service("s3://evals", HEXGATE_S3_ENDPOINT=endpoint)
     assert "sentinel" not in str(failed.value)
+
+
+def test_white_space_around_a_key_is_left_out() -> None:
+    env = {"OSS_ACCESS_KEY_ID": "id\n", "OSS_ACCESS_KEY_SECRET": " key\r\n", "OSS_SESSION_TOKEN": "token\n"}
+    assert service("oss://evals", OSS_REGION="cn-hangzhou", **env).keys == Keys("id", "key", "token")
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+@pytest.mark.parametrize("value", ["sentinel\n", "sentinel\none", "sentinél"])
+def test_a_key_that_boto3_would_repeat_is_refused_and_not_repeated(name: str, value: str) -> None:
+    with pytest.raises(InputError, match=name) as failed:
+        service("s3://evals", **{name: value})
+    assert "sentin" not in str(failed.value)

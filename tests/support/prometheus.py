@@ -58,7 +58,9 @@ def pushgateway() -> Iterator[str]:
     """The address of a Pushgateway."""
     address = f"127.0.0.1:{free_port()}"
     binary = program("prometheus-pushgateway")
-    with running(binary, f"--web.listen-address={address}", ready=f"http://{address}/-/ready"):
+    # Debian keeps what was pushed in a file of the system otherwise, for the next one that is started.
+    flags = (f"--web.listen-address={address}", "--persistence.file=")
+    with running(binary, *flags, ready=f"http://{address}/-/ready"):
         yield f"http://{address}"
 
 

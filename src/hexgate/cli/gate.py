@@ -13,15 +13,14 @@ import click
 from hexgate.cli.console import console, show_error
 from hexgate.cli.language import language, text
 from hexgate.cli.outputs import write_text
-from hexgate.contract.artifact import Artifact
+from hexgate.cli.sound import computed_again, refusals
 from hexgate.errors import EvidenceError, ExitCode, HexgateError, InputError
-from hexgate.gate.evidence import EvidenceSet, Exhibit, load_evidence
+from hexgate.gate.evidence import EvidenceSet, load_evidence
 from hexgate.gate.judge import judge
 from hexgate.gate.pairing import samples_needed
-from hexgate.gate.policy import Policy, Trust, read_policy
+from hexgate.gate.policy import Policy, read_policy
 from hexgate.gate.selftest import self_test
 from hexgate.gate.verdict import GateVerdict
-from hexgate.indicators.recompute import recompute
 from hexgate.report.html import render_html
 from hexgate.report.junit import render_junit
 from hexgate.report.markdown import render_markdown
@@ -53,7 +52,10 @@ def conclude(
         PolicyError: if the policy has mistakes, all of them named.
         InputError: if an output cannot be written.
     """
-    case = _Case.read(folders, policy_file, baseline)
+    return _concluded(_Case.read(folders, policy_file, baseline), outputs)
+
+
+def _concluded(case: _Case, outputs: Outputs) -> GateVerdict:
     verdict = judge(case.policy, case.evidence, now=datetime.now(timezone.utc), baseline=case.baseline)
     data = verdict.to_json()
     artifacts = [exhibit.data for exhibit in case.evidence.exhibits]
@@ -100,19 +102,7 @@ class _Case:
 
 
 def _computed_again(evidence: EvidenceSet) -> EvidenceSet:
-    return replace(evidence, exhibits=tuple(map(_with_its_differences, evidence.exhibits)))
-
-
-def _with_its_differences(exhibit: Exhibit) -> Exhibit:
-    # What is not complete is not judged, and what another tool measured is not ours to compute.
-    data = exhibit.data
-    if data["trust"] != Trust.NATIVE.value or data["status"] != "complete":
-        return exhibit
-    try:
-        differences = recompute(Artifact(Path(exhibit.path), data)).differences
-    except EvidenceError as error:
-        differences = (str(error),)
-    return replace(exhibit, recomputed=differences)
+    return replace(evidence, exhibits=tuple(map(computed_again, evidence.exhibits)))
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -177,12 +167,17 @@ def command(
 ) -> int:
     """Judge, and return the verdict's exit code."""
     outputs = Outputs(report, markdown, junit, verdict)
-    judged = conclude(folders, policy, outputs, baseline=baseline)
+    if mlflow is not None:
+        from hexgate.stores.mlflow import checked_server
+
+        checked_server(mlflow)
+    case = _Case.read(folders, policy, baseline)
+    judged = _concluded(case, outputs)
     if self_test:
-        _self_test(_Case.read(folders, policy, baseline))
+        _self_test(case)
     code: int = judged.exit_code
     if mlflow is not None:
-        code = _logged(mlflow, mlflow_experiment, judged, load_evidence(folders), outputs)
+        code = _logged(mlflow, mlflow_experiment, judged, case.evidence, outputs)
     return code
 
 
@@ -190,11 +185,12 @@ def _logged(uri: str, experiment: str, judged: GateVerdict, evidence: EvidenceSe
     """Log to MLflow. What goes wrong there does not hide a verdict that blocks."""
     from hexgate.stores.mlflow import log_verdict
 
-    files = [path for path in (outputs.report, outputs.markdown, outputs.junit, outputs.verdict) if path]
-    files += [Path(exhibit.path) for exhibit in evidence.exhibits]
+    data = judged.to_json()
+    reports = [path for path in (outputs.report, outputs.markdown, outputs.junit, outputs.verdict) if path]
+    artifacts = [(Path(exhibit.path).name, exhibit.data) for exhibit in evidence.exhibits]
     try:
         run = log_verdict(
-            uri, experiment, judged.to_json(), [exhibit.data for exhibit in evidence.exhibits], files
+            uri, experiment, data, artifacts, reports, refused=refusals(evidence.exhibits, data)
         )
     except HexgateError as error:
         if judged.exit_code == ExitCode.OK:

@@ -10,10 +10,12 @@ import click
 
 from hexgate.cli.language import language, text
 from hexgate.cli.outputs import write_text
+from hexgate.cli.sound import judged_soundly, refusals
 from hexgate.contract.canonical import NotStrictJson, parse_strict
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import EvidenceError, InputError
-from hexgate.gate.evidence import load_evidence
+from hexgate.gate.evidence import Exhibit, load_evidence
+from hexgate.stores.secret import secret
 
 __all__ = ["command"]
 
@@ -110,7 +112,8 @@ def command(
         click.echo(
             text("note: no verdict found, only figures are written", "注意：没有结论文件，只写数值"), err=True
         )
-    artifacts = _artifacts(folders, verdict, path)
+    exhibits = _exhibits(folders, verdict, path)
+    artifacts = [exhibit.data for exhibit in exhibits]
     lang = language()
     if verdict is not None:
         from hexgate.report.html import render_html
@@ -123,7 +126,10 @@ def command(
     if prometheus or pushgateway:
         from hexgate.report.prometheus import render_prometheus
 
-        metrics = render_prometheus(verdict, artifacts)
+        refused = refusals(exhibits, verdict)
+        for why in refused.values():
+            click.echo(f"{text('no figures exported', '不导出数值')}: {why}", err=True)
+        metrics = render_prometheus(verdict, artifacts, refused)
         write_text(prometheus, lambda: metrics)
         if pushgateway:
             from hexgate.stores.pushgateway import push
@@ -157,20 +163,20 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _artifacts(
-    folders: tuple[Path, ...], verdict: dict[str, Any] | None, path: Path | None
-) -> list[dict[str, Any]]:
+def _exhibits(folders: tuple[Path, ...], verdict: dict[str, Any] | None, path: Path | None) -> list[Exhibit]:
     """The artifacts that keep their contract. Those that the verdict was taken on must be among them."""
     evidence = load_evidence(folders)
     for fault in (*evidence.folder_faults, *(each.problem for each in evidence.unreadable)):
         click.echo(f"{text('left out', '未采用')}: {fault}", err=True)
+    sound = judged_soundly(verdict)
     kept = []
     for exhibit in evidence.exhibits:
         changed = next((fault.problem for fault in exhibit.faults if not fault.absent), None)
-        if changed is None:
-            kept.append(exhibit)
-        else:
+        if changed is not None and exhibit.artifact_id in sound:
+            # It changed after it was judged, so that it is not what was judged.
             click.echo(f"{text('left out', '未采用')}: {changed}", err=True)
+        else:
+            kept.append(exhibit)
     there = {exhibit.artifact_id for exhibit in kept}
     judged = {rule["artifact_id"] for rule in (verdict or {}).get("rules", ()) if rule["artifact_id"]}
     if not judged <= there:
@@ -179,14 +185,14 @@ def _artifacts(
             where=str(path),
             hint="give the folders that were judged, or judge again",
         )
-    return [dict(exhibit.data) for exhibit in kept]
+    return kept
 
 
 def _token(variable: str | None) -> str | None:
     if variable is None:
         return None
-    value = os.environ.get(variable)
-    if not value:
+    value = secret(os.environ, variable)
+    if value is None:
         raise InputError(
             "the environment variable with the token is empty", where="--pushgateway-token-env", got=variable
         )

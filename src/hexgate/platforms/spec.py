@@ -10,12 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hexgate.contract.canonical import canonical_bytes, sha256_bytes
 from hexgate.contract.provenance import new_run_id
 from hexgate.contract.schema import indicators, schema_mistakes
 from hexgate.errors import InputError, JobSpecError
+from hexgate.platforms.spec_yaml import not_plain, plain_yaml
 
 __all__ = ["Image", "JobSpec", "Mode", "Mount", "Output", "Resources", "changed", "parse_spec", "read_spec"]
 
@@ -185,11 +184,13 @@ def read_spec(path: Path, changes: Sequence[str] = ()) -> JobSpec:
         JobSpecError: with every mistake in it.
     """
     try:
-        value = yaml.safe_load(path.read_text("utf-8"))
+        value = plain_yaml(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"the job spec cannot be read ({error.strerror})", where=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"not YAML ({' '.join(str(error).split())})", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start}", where=str(path)) from None
+    except ValueError as error:
+        raise InputError(f"not the YAML of a job spec ({error})", where=str(path)) from None
     for change in changes:
         value = changed(value, change)
     return parse_spec(value, str(path))
@@ -208,10 +209,10 @@ def changed(value: Any, change: str) -> Any:
     """
     path, equals, given = change.partition("=")
     if not equals or not path:
-        raise InputError("not a change", where="--set", got=change, expected="PATH=VALUE")
+        raise InputError("not a change", where="--set", expected="PATH=VALUE")
     try:
-        wanted = yaml.safe_load(given)
-    except yaml.YAMLError:
+        wanted = plain_yaml(given)
+    except ValueError:
         wanted = given
     root = deepcopy(value)
     *steps, last = path.split(".")
@@ -239,13 +240,13 @@ def _index(place: list[Any], key: str, change: str) -> int:
     named = [index for index, item in enumerate(place) if isinstance(item, dict) and item.get("name") == key]
     if named:
         return named[0]
-    if key.isdigit() and int(key) < len(place):
+    if key.isascii() and key.isdigit() and len(key) < 10 and int(key) < len(place):
         return int(key)
     raise _no_place(change)
 
 
 def _no_place(change: str) -> InputError:
-    return InputError("the path leads nowhere in the job spec", where="--set", got=change)
+    return InputError("the path leads nowhere in the job spec", where="--set", got=change.partition("=")[0])
 
 
 def parse_spec(value: Any, where: str) -> JobSpec:
@@ -254,7 +255,8 @@ def parse_spec(value: Any, where: str) -> JobSpec:
     Raises:
         JobSpecError: with every mistake in it, by the schema and between its fields.
     """
-    mistakes = schema_mistakes("job", value, most=100)
+    # What is no JSON would stop the schema's check itself, and that repeats what it refuses.
+    mistakes = list(not_plain(value)) or schema_mistakes("job", value, most=100)
     if mistakes:
         raise JobSpecError(where, mistakes)
     named = value["indicator"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -42,19 +43,23 @@ class _Family:
             yield f"{self.name}{{{shown}}} {value!r}"
 
 
-def render_prometheus(verdict: Mapping[str, Any] | None, artifacts: Sequence[Mapping[str, Any]]) -> str:
+def render_prometheus(
+    verdict: Mapping[str, Any] | None, artifacts: Sequence[Mapping[str, Any]], refused: Collection[str] = ()
+) -> str:
     """The figures of complete artifacts, and what the gate said of them, in the text format 0.0.4.
 
-    A measure that was not taken, and every measure of an artifact that is not complete, has no sample: a rule on it
-    then has nothing to compare, which ``absent()`` and ``hexgate_artifact_complete`` catch. Ratios are 0 to 1, and
-    the unit of a measure is its label ``unit``; ``certifies="false"`` marks estimates and unvalidated detectors.
+    A measure that was not taken has no sample, nor has any measure of an artifact that is not complete, was refused,
+    or is one of several of its indicator and class of host: a rule on it then has nothing to compare, which
+    ``absent()`` and ``hexgate_artifact_complete`` catch. Ratios are 0 to 1, and the unit of a measure is its label
+    ``unit``; ``certifies="false"`` marks estimates and unvalidated detectors.
 
     Args:
         verdict: the gate's verdict, ``hexgate/verdict/1.x``, or None where nothing was judged.
         artifacts: the artifacts, as read and checked.
+        refused: ids of those whose figures must not be taken for good.
     """
     common = {"subject": _subject(verdict, artifacts)}
-    families = [*_of_verdict(verdict), *_of_artifacts(artifacts)]
+    families = [*_of_verdict(verdict), *_of_artifacts(artifacts, refused)]
     info = _Family("hexgate_info", "The version of hexgate that wrote these metrics.")
     info.add(1.0, version=__version__)
     return "".join(f"{line}\n" for each in [*families, info] for line in each.lines(common))
@@ -81,7 +86,7 @@ def _of_verdict(verdict: Mapping[str, Any] | None) -> list[_Family]:
     for rule in verdict["rules"]:
         labels = {
             "policy": policy,
-            "rule": clean(rule["id"], 120),
+            "rule": rule["id"],
             "indicator": rule["indicator"],
             "measure": rule["measure"],
             "tier": rule["tier"],
@@ -96,18 +101,28 @@ def _of_verdict(verdict: Mapping[str, Any] | None) -> list[_Family]:
     return [whole, judged, rules, limits, values, waived, accepted]
 
 
-def _of_artifacts(artifacts: Sequence[Mapping[str, Any]]) -> list[_Family]:
-    complete = _Family("hexgate_artifact_complete", "Whether the artifact of an indicator is complete.")
+def _of_artifacts(artifacts: Sequence[Mapping[str, Any]], refused: Collection[str]) -> list[_Family]:
+    complete = _Family(
+        "hexgate_artifact_complete",
+        "Whether the artifact of an indicator is complete, the only one, and not refused.",
+    )
     created = _Family("hexgate_artifact_created_timestamp_seconds", "When an artifact was written.")
     values = _Family("hexgate_measure", "A measure of a complete artifact, in its unit.")
     bounds = _Family("hexgate_measure_bound", "The one-sided bound of a measure, at the artifact's level.")
+    found = Counter(map(_place, artifacts))
+    for (name, host_class), count in found.items():
+        if count > 1:
+            complete.add(0.0, indicator=name, host_class=host_class, status="several")
     for artifact in artifacts:
-        name = artifact["indicator"]
-        where = {"indicator": name, "host_class": clean(artifact["environment"]["host_class"], 120)}
+        name, host_class = _place(artifact)
+        if found[name, host_class] > 1:
+            continue
+        where = {"indicator": name, "host_class": host_class}
         whole = artifact["status"] == "complete"
-        complete.add(float(whole), **where, status=artifact["status"])
+        good = whole and artifact["artifact_id"] not in refused
+        complete.add(float(good), **where, status="refused" if whole and not good else artifact["status"])
         created.add(_seconds(artifact["created_at"]), **where)
-        if not whole:
+        if not good:
             continue
         for measure, said in measures(name).items():
             certifies = "false" if measure in artifact["cannot_certify"] else "true"
@@ -117,6 +132,11 @@ def _of_artifacts(artifacts: Sequence[Mapping[str, Any]]) -> list[_Family]:
             for side in ("lower", "upper"):
                 bounds.add(number_of(interval.get(f"{side}_bound")), **labels, bound=side)
     return [complete, created, values, bounds]
+
+
+def _place(artifact: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells the series of one artifact from those of another."""
+    return artifact["indicator"], clean(artifact["environment"]["host_class"], 120)
 
 
 def _subject(verdict: Mapping[str, Any] | None, artifacts: Sequence[Mapping[str, Any]]) -> str:

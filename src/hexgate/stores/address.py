@@ -9,9 +9,16 @@ from urllib.parse import unquote, urlsplit
 from hexgate.errors import InputError
 from hexgate.stores.keys import is_key
 
-__all__ = ["Address", "address_of"]
+__all__ = ["Address", "address_of", "unsafe"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+# Two characters at least: C:/runs is a folder.
+_ALMOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?!//)")
+_SIGNATURE = re.compile(
+    r"[?&](?:sig|signature|x-amz-[a-z-]+|token)=|(?:AccountKey|SharedAccessSignature|SharedAccessKey)=",
+    re.IGNORECASE,
+)
+_CONTAINER_BEFORE_HOST = {"abfs", "abfss", "wasb", "wasbs"}
 _NATIVE_MOUNT = re.compile(r"azureml:", re.IGNORECASE)
 
 
@@ -29,12 +36,40 @@ class Address:
     """The address as given."""
 
 
+def unsafe(uri: str) -> str | None:
+    """What a URI holds that it must not, in words that repeat none of it; None where it holds nothing of the kind."""
+    if _SIGNATURE.search(uri):
+        return "a key or a signature"
+    found = _SCHEME.match(uri)
+    if found is None:
+        return None
+    scheme = found[1].lower()
+    # A secret may hold a slash, which ends the host for a parser: an @ anywhere is refused. Azure's data lake names
+    # the container there, before the host.
+    named = scheme in _CONTAINER_BEFORE_HOST and re.fullmatch(
+        r"[^/:@]+@[^/:@]+(?:/[^@]*)?", uri[found.end() :]
+    )
+    if "@" in uri and scheme != "file" and not named:
+        return "credentials"
+    return "a query or a fragment" if re.search(r"[?#]", uri) else None
+
+
 def address_of(uri: str) -> Address:
     """Take a store's URI apart.
 
     Raises:
         InputError: if it is none, or holds credentials or a query.
     """
+    found = _SCHEME.match(uri)
+    shown = f"{found[1].lower()}://…" if found else "store"
+    if problem := unsafe(uri):
+        # What stands in the URI may be a key, so that none of it is repeated.
+        raise InputError(
+            f"the store's address holds {problem}",
+            where=shown,
+            expected="<scheme>://, the place, and a prefix" if found else "the path of a folder",
+            hint="credentials come from the environment or an instance role; see docs/stores.md",
+        )
     if _NATIVE_MOUNT.match(uri):
         raise InputError(
             "azureml: addresses exist only where Azure Machine Learning mounts them",
@@ -42,28 +77,29 @@ def address_of(uri: str) -> Address:
             expected="the folder it is mounted at, or azblob://<account>/<container>/<prefix>",
             hint="in a job, give the output a path; to collect, give the container behind the datastore",
         )
-    found = _SCHEME.match(uri)
     if found is None:
+        if almost := _ALMOST.match(uri):
+            raise InputError(
+                "neither a store's URI nor plainly a folder",
+                where=f"{almost[1]}:…",
+                expected="<scheme>://, the place, and a prefix",
+                hint="for a folder of that name, put ./ before it",
+            )
         if not uri or "\0" in uri:
             raise InputError("not the path of a folder", where="store", got=repr(uri))
         return Address("file", "", uri, uri)
     scheme = found[1].lower()
     try:
         parts = urlsplit(uri)
-        # A secret may hold a slash, which ends the host for the parser: an @ anywhere is refused.
-        secret = scheme != "file" and "@" in uri
-        odd = bool(parts.query or parts.fragment or (parts.port is not None and scheme != "https"))
+        odd = parts.port is not None and scheme != "https"
     except ValueError:
-        raise InputError("not a URI", where=f"{scheme}://…", hint="check its brackets and its port") from None
-    if secret or odd:
-        # What stands in the URI may be a key, so that none of it is repeated.
+        raise InputError("not a URI", where=shown, hint="check its brackets and its port") from None
+    if odd:
         raise InputError(
-            "the store's URI holds credentials, a port or a query"
-            if odd
-            else "the store's URI holds credentials",
-            where=f"{scheme}://…",
+            "the store's URI holds a port",
+            where=shown,
             expected=f"{scheme}://, the place, and a prefix",
-            hint="credentials come from the environment or an instance role; see docs/stores.md",
+            hint="an endpoint is given in the environment; see docs/stores.md",
         )
     path = parts.path
     if scheme == "file":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from hexgate.stores.base import Entry
 from hexgate.stores.keys import arriving, checked_key
 from hexgate.stores.redaction import shown
 from hexgate.stores.retry import MOST_ATTEMPTS, with_retries
+from hexgate.stores.secret import secret
 
 __all__ = ["AzureBlobStore", "open_azure_blob"]
 
@@ -257,7 +259,7 @@ def _client(account: str, endpoint: str, env: Mapping[str, str]) -> Any:
         "connection_timeout": _CONNECT_S,
         "read_timeout": _READ_S,
     }
-    connection = env.get(_CONNECTION)
+    connection = secret(env, _CONNECTION)
     where = _CONNECTION if connection else _ENDPOINT
     try:
         if connection:
@@ -280,9 +282,9 @@ def _client(account: str, endpoint: str, env: Mapping[str, str]) -> Any:
 def _credential(account: str, endpoint: str, env: Mapping[str, str]) -> Any:
     from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 
-    if key := env.get("AZURE_STORAGE_KEY"):
+    if key := secret(env, "AZURE_STORAGE_KEY"):
         return AzureNamedKeyCredential(account, key)
-    if signature := env.get("AZURE_STORAGE_SAS_TOKEN"):
+    if signature := secret(env, "AZURE_STORAGE_SAS_TOKEN"):
         return AzureSasCredential(signature.lstrip("?"))
     if not endpoint.startswith("https://"):
         raise InputError(
@@ -294,4 +296,6 @@ def _credential(account: str, endpoint: str, env: Mapping[str, str]) -> Any:
         from azure.identity import DefaultAzureCredential
     except ImportError:
         raise MissingExtra("azure", "a store on Azure Blob without a key") from None
+    # It logs at length why each of its ways failed, and then raises the same.
+    logging.getLogger("azure.identity").setLevel(logging.CRITICAL + 1)
     return DefaultAzureCredential()

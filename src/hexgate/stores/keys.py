@@ -61,6 +61,9 @@ def arriving(path: Path) -> Iterator[BinaryIO]:
             yield file
         temporary.replace(path)
     except OSError as error:
+        if error.errno is None:
+            # Not of the file system: clients of stores have errors of the network that are an OSError by descent.
+            raise
         raise InputError(f"the download cannot be written ({error.strerror})", where=str(path)) from None
     finally:
         with suppress(OSError):

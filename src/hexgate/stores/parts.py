@@ -27,6 +27,9 @@ MANIFEST = "manifest.json"
 
 _LARGEST_MANIFEST_BYTES = 64 << 20
 _LONGEST_PATH = 512
+# Windows reads a drive or a stream of a file in a colon; control and bidirectional characters hide what a name is.
+_MISLEADING = re.compile(r"[:\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def fetch(store: Store, attempt: Attempt, dest: Path) -> list[str]:
     """Bring the files of an attempt into a folder, and check each by its size and digest.
 
     A file that is there already with the right digest is not fetched again, so a fetch that was cut off goes on
-    where it was. A file that arrives with another digest is removed.
+    where it was. Any other file in its place, of an earlier fetch or not, is replaced by what the store has, and where
+    that has another size or digest too it is removed: nothing is left there that is not what the manifest says.
 
     Returns:
         What is wrong with the part, one sentence each; empty if `dest` now holds exactly what the manifest names.
@@ -191,8 +195,14 @@ def _files(folder: Path) -> list[str]:
 
 
 def _is_path(path: str) -> bool:
-    """Whether a manifest may name a file so: it stays below its folder, on every system."""
-    return is_key(path) and ".." not in path and len(path) <= _LONGEST_PATH
+    """Whether a manifest may name a file so: it stays below its folder, and a file, on every system."""
+    return (
+        is_key(path)
+        and ".." not in path
+        and len(path) <= _LONGEST_PATH
+        and not _MISLEADING.search(path)
+        and not any(_DEVICE.fullmatch(part.partition(".")[0].rstrip(" ")) for part in path.split("/"))
+    )
 
 
 def _fits(properties: Mapping[str, Mapping[str, str]], name: str, value: str) -> bool:

@@ -96,12 +96,19 @@ def _unanswered(error: Exception, service: Service) -> tuple[str, str]:
     """What went wrong where the service said nothing, and what to do."""
     if type(error).__name__ in _CREDENTIAL_ERRORS:
         return f"there are no credentials for {service.name} that work", f"give {service.key_variables}"
-    if isinstance(error, OSError):
+    # Some errors of the network are an OSError too, by way of the client's HTTP library.
+    if isinstance(error, OSError) and not _of_botocore(error):
         return "the file cannot be read", "nothing is wrong with the store"
     return (
         f"{service.name} does not answer, or cut its answer off",
         f"check the network and {service.endpoint_variable}; what is there already is kept",
     )
+
+
+def _of_botocore(error: Exception) -> bool:
+    from botocore.exceptions import BotoCoreError
+
+    return isinstance(error, BotoCoreError)
 
 
 def _part(error: Exception, name: str) -> dict[str, object]:

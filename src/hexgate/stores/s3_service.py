@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from hexgate.errors import InputError
 from hexgate.stores.address import Address
+from hexgate.stores.secret import secret
 
 __all__ = ["Keys", "Service", "service_of"]
 
@@ -84,6 +85,7 @@ def _s3(address: Address, env: Mapping[str, str]) -> Service:
             got=addressing,
             expected="auto, path or virtual",
         )
+    _checked_aws_keys(env)
     endpoint = _url(env, "HEXGATE_S3_ENDPOINT")
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
     bucket = _bucket(address.host, address)
@@ -184,6 +186,7 @@ def _tos(address: Address, env: Mapping[str, str]) -> Service:
 
 
 _SERVICES: dict[str, Callable[[Address, Mapping[str, str]], Service]] = {"s3": _s3, "oss": _oss, "tos": _tos}
+_AWS_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _OSS_KEYS = (
     ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"),
     ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN"),
@@ -196,13 +199,24 @@ _TOS_KEYS = (
 
 
 def _keys(env: Mapping[str, str], names: tuple[tuple[str, str, str], ...]) -> Keys | None:
-    for key_id, secret, token in names:
-        if env.get(key_id) and env.get(secret):
-            return Keys(env[key_id], env[secret], env.get(token) or None)
-        if env.get(key_id) or env.get(secret):
-            there, missing = (key_id, secret) if env.get(key_id) else (secret, key_id)
+    for names_of_one in names:
+        key_id, key, token = (secret(env, name) for name in names_of_one)
+        if key_id and key:
+            return Keys(key_id, key, token)
+        if key_id or key:
+            there, missing = names_of_one[:2] if key_id else names_of_one[1::-1]
             raise InputError(f"{there} is set without {missing}", where=missing, hint="set both, or neither")
     return None
+
+
+def _checked_aws_keys(env: Mapping[str, str]) -> None:
+    """Refuse what boto3, which reads these itself, would put into a header as it is, and repeat when that fails."""
+    for name in _AWS_KEYS:
+        value = env.get(name)
+        if value and value != secret(env, name):
+            raise InputError(
+                "the secret has white space around it", where=name, hint="set it without a line end"
+            )
 
 
 def _url(env: Mapping[str, str], variable: str) -> str | None:
