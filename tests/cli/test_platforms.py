@@ -196,6 +196,9 @@ def test_a_spec_with_mistakes_is_not_submitted(here: Path) -> None:
     assert not (here / ".hexgate").exists()
 
 
+COLLECT = ["collect", "--from", "store", "--run-id", RUN_ID, "--out", "got"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -210,6 +213,11 @@ def test_a_spec_with_mistakes_is_not_submitted(here: Path) -> None:
         ["submit", "nothing.yaml", "--platform", "local"],
         ["validate", "job.json", "job.json", "--platform", "local"],
         ["run", "--output", "store", "--", "true"],
+        ["run", "--output", "store", "--ready-timeout-s", "1e300", "--", "true", "{out}"],
+        ["run", "--output", "store", "--start-lead-s", "1e300", "--", "true", "{out}"],
+        [*COLLECT, "--expect", "main", "--until", "0001-01-01T00:00:00+23:00"],
+        [*COLLECT, "--expect", "main", "--until", "9999-12-31T23:59:59-23:00"],
+        [*COLLECT, "--expect", "shard-0-of-2"],
     ],
 )
 def test_bad_calls_end_with_2(here: Path, arguments: list[str]) -> None:
@@ -218,7 +226,8 @@ def test_bad_calls_end_with_2(here: Path, arguments: list[str]) -> None:
     assert platforms(*arguments).code == 2
 
 
-def test_a_lost_job_ends_with_5() -> None:
+def test_a_lost_job_ends_with_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hexgate.platforms.wait.LONGEST_UNKNOWN_S", 0.1)
     done = platforms("status", f"hexgate://local/{RUN_ID}", "--wait", "--poll-s", "0.01")
 
     assert done.code == 5
@@ -241,7 +250,9 @@ def test_a_run_is_collected_without_a_handle(here: Path) -> None:
 
 def test_shards_say_how_they_are_merged(here: Path) -> None:
     for index in range(2):
-        publish_part(here / "store", f"shard-{index}-of-2", shard=(index, 2), indicators=[])
+        publish_part(
+            here / "store", f"shard-{index}-of-2", shard=(index, 2), indicators=[], extra={"left": str(index)}
+        )
     expect = "shard-0-of-2,shard-1-of-2"
 
     done = platforms("collect", "--from", "store", "--run-id", RUN_ID, "--out", "got", "--expect", expect)
@@ -249,6 +260,18 @@ def test_shards_say_how_they_are_merged(here: Path) -> None:
     assert done.code == 0
     assert "next: hexgate load merge got --out got-merged\n" in done.err
     assert "next: hexgate gate got got-merged --policy FILE\n" in done.err
+
+
+def test_a_load_of_one_shard_leaves_its_artifacts(here: Path) -> None:
+    argv = ["hexgate", "load", "demo:", "--duration", "1", "--out", "{out}"]
+    spec = demo_spec("file:store", argv=argv, indicator=["latency_p99", "throughput_rps"])
+    (here / "job.json").write_text(json.dumps(spec.to_json()), encoding="utf-8")
+    call = ["submit", "job.json", "--platform", "local", "--wait", "--poll-s", "0.05", "--collect", "got"]
+
+    assert platforms(*call).code == 0
+
+    left = {path.name for path in (here / "got" / "main").glob("*.json")}
+    assert {"latency_p99.json", "throughput_rps.json"} <= left
 
 
 def test_a_load_of_two_shards_is_merged_and_judged_with_its_parts(here: Path) -> None:
@@ -264,7 +287,8 @@ def test_a_load_of_two_shards_is_merged_and_judged_with_its_parts(here: Path) ->
 
     record = here / "got" / "collected.json"
     value = json.loads(record.read_text("utf-8"))
-    value["parts"][1] |= {"state": "duplicate", "detail": "two attempts ended"}
+    moved = {"state": "duplicate", "detail": "two attempts ended", "folder": ".refused/shard-1-of-2"}
+    value["parts"][1] |= moved
     record.write_text(json.dumps(value), encoding="utf-8")
 
     again = hexgate(*judge)

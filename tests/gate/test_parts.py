@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,13 +83,59 @@ def test_a_record_that_cannot_be_read_is_no_evidence(here: Path) -> None:
     assert codes(said) == {Code.FOLDER_UNREADABLE}
 
 
-def test_an_artifact_of_another_run_beside_the_parts_is_mixed(here: Path) -> None:
-    put(here, "accuracy_f1", name="old", run_id=OTHER)
+@pytest.mark.parametrize("run_id", [RUN_ID, OTHER])
+def test_an_artifact_beside_the_parts_is_no_evidence(here: Path, run_id: str) -> None:
+    put(here, "accuracy_f1", name="better", run_id=run_id)
 
     said = judged(here)
 
     assert said.verdict is Verdict.INVALID
-    assert Code.PART_MIXED in codes(said)
+    assert codes(said) == {Code.PART_CHANGED}
+    assert len(load_evidence([here]).exhibits) == len(INDICATORS)
+
+
+def test_a_damaged_artifact_beside_the_parts_is_a_fault(here: Path) -> None:
+    (here / "toxicity.json").write_text("{", encoding="utf-8")
+    (here / "notes.json").write_text("{}", encoding="utf-8")
+
+    assert codes(judged(here)) == {Code.PART_CHANGED}
+
+
+@pytest.mark.parametrize("target", ["nowhere", "real.json"])
+def test_a_record_that_is_a_link_is_refused(here: Path, target: str) -> None:
+    (here / COLLECTED).rename(here / "real.json")
+    (here / COLLECTED).symlink_to(target)
+
+    for folder in (here, here / "main"):
+        said = judged(folder)
+        assert said.verdict is Verdict.INVALID
+        assert Code.FOLDER_UNREADABLE in codes(said)
+
+
+def test_the_folder_of_a_part_is_judged_as_that_part(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here.parent / "link").symlink_to(here / "main")
+    monkeypatch.chdir(here)
+    folders = (here / "main", here.parent / "link", Path("main"), here / "main" / "..", here)
+    for folder in folders:
+        assert judged(folder).verdict is Verdict.PASS
+
+    _better(here)
+
+    for folder in folders:
+        assert codes(judged(folder)) == {Code.PART_CHANGED}
+    assert len(judged(here, here / "main").problems) == len(judged(here).problems)
+
+
+def test_the_folder_of_a_part_that_is_not_found_does_not_pass(tmp_path: Path) -> None:
+    publish_part(tmp_path / "store")
+    expected = Expected(RUN_ID, ("main",), until="2026-11-21T02:29:50Z")
+    collect_run(FileStore(tmp_path / "store"), expected, tmp_path / "here")
+    shutil.copytree(tmp_path / "here" / ".refused" / "main", tmp_path / "here" / "main")
+
+    for folder in (tmp_path / "here" / ".refused" / "main", tmp_path / "here" / "main", tmp_path / "here"):
+        said = judged(folder)
+        assert said.verdict is Verdict.INVALID
+        assert codes(said) == {Code.PART_LATE}
 
 
 def test_an_artifact_of_another_run_in_another_folder_is_mixed(here: Path, tmp_path: Path) -> None:

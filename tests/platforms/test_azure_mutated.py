@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hexgate.errors import extra_hint
 from hexgate.platforms.azure import Azure
 from hexgate.platforms.azure_check import quiet
 from hexgate.platforms.base import Layer
@@ -317,7 +318,7 @@ def test_without_the_sdk_the_layer_says_that_it_did_not_look(monkeypatch: pytest
     checked = Azure().check(template("job.yml"))
 
     assert checked.findings == ()
-    assert checked.skipped == "azure-ai-ml is not installed: pip install 'hexgate[azure]'"
+    assert checked.skipped == f"azure-ai-ml is not installed; {extra_hint('azure')}"
 
 
 @pytest.mark.vendor

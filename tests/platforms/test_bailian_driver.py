@@ -231,7 +231,10 @@ def test_the_temporary_token_goes_along(serving: Serving, monkeypatch: pytest.Mo
 
 
 def test_without_credentials_it_says_which(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    serving: Serving,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from alibabacloud_credentials.utils import auth_util
 
@@ -241,6 +244,7 @@ def test_without_credentials_it_says_which(
     monkeypatch.setenv("HOME", str(tmp_path))
     with serving(), pytest.raises(InputError, match="ALIBABA_CLOUD_ACCESS_KEY_ID"):
         driver()
+    assert not caplog.records
 
 
 def test_without_a_region_it_says_so(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:

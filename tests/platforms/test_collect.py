@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from hexgate.contract.collected import COLLECTED, Collected, PartState, read_collected
+from hexgate.contract.collected import (
+    COLLECTED,
+    Collected,
+    PartState,
+    expectation_mistakes,
+    read_collected,
+)
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import EvidenceError, InputError, StoreFailed
 from hexgate.gate.evidence import load_evidence
@@ -87,11 +93,6 @@ def _uninvited(root: Path) -> None:
     publish_part(root, "toxicity", indicators=["toxicity"])
 
 
-def _bad_then_good(root: Path) -> None:
-    _cut_manifest(root)
-    publish_part(root)
-
-
 def _steps_of_two_specs(root: Path) -> None:
     without(root, "toxicity")
     publish_part(root, "toxicity", indicators=["toxicity"], spec_sha256="6" * 64)
@@ -103,8 +104,8 @@ def _steps_of_two_images(root: Path) -> None:
 
 
 def _shard_of_three(root: Path) -> None:
-    publish_part(root, "shard-0-of-2", shard=(0, 2), indicators=[])
-    publish_part(root, "shard-1-of-2", shard=(1, 3), indicators=[])
+    publish_part(root, "shard-0-of-2", shard=(0, 2), indicators=[], extra={"x": "0"})
+    publish_part(root, "shard-1-of-2", shard=(1, 3), indicators=[], extra={"x": "1"})
 
 
 # (name, how the store is, what is expected, the first part that is not found, its state, verdict, reason)
@@ -143,16 +144,16 @@ FAULTS: list[tuple[str, Callable[[Path], object], Expected, str, State, Verdict,
         for code in (1, 2, 70, 137)
     ),
     ("manifest cut", _cut_manifest, MAIN, "main", State.UNREADABLE, Verdict.INVALID, Code.PART_UNREADABLE),
+    ("file changed", _changed_file, MAIN, "main", State.UNREADABLE, Verdict.INVALID, Code.PART_UNREADABLE),
     (
-        "manifest cut, then a good one",
-        _bad_then_good,
+        "no file",
+        lambda root: publish_part(root, indicators=[]),
         MAIN,
         "main",
-        State.UNREADABLE,
+        State.FAILED,
         Verdict.INVALID,
-        Code.PART_UNREADABLE,
+        Code.PART_FAILED,
     ),
-    ("file changed", _changed_file, MAIN, "main", State.UNREADABLE, Verdict.INVALID, Code.PART_UNREADABLE),
     ("file gone", _file_gone, MAIN, "main", State.UNREADABLE, Verdict.INVALID, Code.PART_UNREADABLE),
     ("file not named", _stranger, MAIN, "main", State.UNREADABLE, Verdict.INVALID, Code.PART_UNREADABLE),
     ("of another run", _other_run, MAIN, "main", State.MIXED, Verdict.INVALID, Code.PART_MIXED),
@@ -245,6 +246,19 @@ def test_no_faulty_run_is_whole_or_passes(
         assert render(problem, "en")
         assert render(problem, "zh")
     assert schema_mistakes("verdict", said.to_json()) == []
+    assert_out_of_the_way(tmp_path / "here", collected)
+
+
+def assert_out_of_the_way(here: Path, collected: Collected) -> None:
+    """What is not found lies where neither the gate nor `load merge` looks, even if its folder is named directly."""
+    assert read_collected(here / COLLECTED) == collected
+    for one in collected.parts:
+        if one.state is not State.FOUND:
+            assert not (here / one.name).exists()
+            assert one.folder in {None, f".refused/{one.name}"}
+            for folder in (here / one.name, here / str(one.folder)):
+                assert judged(folder).verdict in {Verdict.INVALID, Verdict.MISSING}
+                assert load_evidence([folder]).exhibits == ()
 
 
 def test_a_whole_run_passes(tmp_path: Path) -> None:
@@ -312,7 +326,7 @@ def test_the_only_attempt_comes_here_however_it_ended(tmp_path: Path, exit_code:
     (part,) = collected.parts
     assert part.state is state
     assert part.exit_code == exit_code
-    assert part.folder == "main"
+    assert part.folder == ("main" if state is State.FOUND else ".refused/main")
     assert part.files
 
 
@@ -320,8 +334,49 @@ def test_what_came_is_kept_whatever_is_wrong_with_it(tmp_path: Path) -> None:
     _changed_file(tmp_path / "store")
     collect(tmp_path / "store")
 
-    assert (tmp_path / "here" / "main" / "accuracy_f1.json").is_file()
-    assert not (tmp_path / "here" / "main" / "toxicity.json").exists()
+    assert (tmp_path / "here" / ".refused" / "main" / "accuracy_f1.json").is_file()
+    assert not (tmp_path / "here" / ".refused" / "main" / "toxicity.json").exists()
+    assert not (tmp_path / "here" / "main").exists()
+
+
+def test_a_part_that_is_whole_later_lies_in_its_place(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    publish_part(tmp_path / "store")
+    collect(tmp_path / "store", replace(MAIN, until="2026-11-21T02:29:50Z"))
+    before = {path.name: path.stat().st_ino for path in (here / ".refused" / "main").iterdir()}
+
+    assert collect(tmp_path / "store").whole
+
+    assert {path.name: path.stat().st_ino for path in (here / "main").iterdir()} == before
+    assert not (here / ".refused" / "main").exists()
+    assert judged(here).verdict is Verdict.PASS
+
+
+def test_a_part_that_is_found_no_more_leaves_its_place(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    publish_part(tmp_path / "store")
+    collect(tmp_path / "store")
+    (here / ".refused" / "main").mkdir(parents=True)
+
+    late = collect(tmp_path / "store", replace(MAIN, until="2026-11-21T02:29:50Z"))
+
+    assert_out_of_the_way(here, late)
+    assert (here / ".refused" / "main" / "toxicity.json").is_file()
+    assert (here / ".refused" / "main.1").is_dir()
+
+
+def test_a_manifest_that_was_cut_off_gives_way_to_a_later_one(tmp_path: Path) -> None:
+    _cut_manifest(tmp_path / "store")
+    publish_part(tmp_path / "store")
+
+    assert collect(tmp_path / "store").whole
+
+
+def test_a_manifest_that_is_json_and_none_gives_way_to_nothing(tmp_path: Path) -> None:
+    rewrite(tmp_path / "store", publish_part(tmp_path / "store"), exit_code=-1)
+    publish_part(tmp_path / "store")
+
+    assert collect(tmp_path / "store").parts[0].state is State.UNREADABLE
 
 
 class Failing(FileStore):
@@ -381,6 +436,10 @@ def test_files_that_lie_in_the_way_are_named(tmp_path: Path) -> None:
 
     assert part.state is State.UNREADABLE
     assert "old.json" in str(part.detail)
+    assert part.folder == ".refused/main"
+    assert collect(tmp_path / "store").parts[0] == part
+    (tmp_path / "here" / ".refused" / "main" / "old.json").unlink()
+    assert collect(tmp_path / "store").whole
 
 
 def test_a_store_that_does_not_answer_is_no_missing_part(tmp_path: Path) -> None:
@@ -412,3 +471,48 @@ def test_a_record_that_does_not_add_up_is_refused(tmp_path: Path, change: dict[s
     with pytest.raises(EvidenceError):
         read_collected(path)
     assert judged(tmp_path / "here").verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"exit_code": 1},
+        {"exit_code": 137},
+        {"exit_code": None},
+        {"files": []},
+        {"attempt": None},
+        {"folder": None},
+        {"folder": ".refused/main"},
+        {"state": "late", "folder": "main"},
+        {"state": "late", "folder": ".refused/main"},
+        {"state": "missing"},
+    ],
+)
+def test_a_part_that_contradicts_itself_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    publish_part(tmp_path / "store")
+    collect(tmp_path / "store")
+    path = tmp_path / "here" / COLLECTED
+    value = json.loads(path.read_text("utf-8"))
+    value["parts"][0] |= change
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+    with pytest.raises(EvidenceError):
+        read_collected(path)
+    assert judged(tmp_path / "here").verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("names", "right"),
+    [
+        (["main"], True),
+        (["accuracy_f1", "toxicity"], True),
+        (["shard-0-of-2", "shard-1-of-2"], True),
+        (["shard-1-of-2", "shard-0-of-2"], True),
+        (["shard-0-of-2"], False),
+        (["shard-0-of-2", "shard-1-of-3"], False),
+        (["shard-0-of-1", "main"], False),
+        (["shard-0-of-99999999999999999999"], False),
+    ],
+)
+def test_shards_are_all_expected_or_none(names: list[str], *, right: bool) -> None:
+    assert (expectation_mistakes(names) == []) is right

@@ -66,7 +66,7 @@ def test_shard_0_waits_for_all_and_announces_an_instant_ahead(store: FileStore) 
 
     start, _ = agree(store, clock, 0, count=3)
 
-    assert start == Start("2026-11-21T12:00:25.000000Z", ())
+    assert start == Start("2026-11-21T12:00:25.000000Z", (), 5, 0.0)
     assert clock.passed_s == 20
 
 
@@ -83,13 +83,13 @@ def test_shard_0_goes_on_without_the_absent_and_says_so(store: FileStore) -> Non
 def test_another_shard_takes_the_start_that_is_announced(store: FileStore) -> None:
     clock = Clock()
     clock.events.append((3, lambda: ready(store, 0)))
-    announced = b'{"absent":[2],"at":"2026-11-21T12:02:00.500000Z"}'
+    announced = b'{"absent":[2],"at":"2026-11-21T12:02:00.500000Z","lead_s":60}'
     # Shard 0 came late and waited long itself: nobody loses patience before it may.
     clock.events.append((61, lambda: store.put_bytes(f"{RUN}/.start/{attempt(9)}", announced)))
 
     start, said = agree(store, clock, 1, count=3)
 
-    assert start == Start("2026-11-21T12:02:00.500000Z", (2,))
+    assert start == Start("2026-11-21T12:02:00.500000Z", (2,), 60, 1.5)
     assert any("without the shards 2" in line for line in said)
 
 
@@ -99,7 +99,8 @@ def test_a_start_that_is_still_being_written_is_looked_at_again(store: FileStore
     half = store.root / RUN / ".start" / attempt(9)
     half.parent.mkdir(parents=True)
     half.write_bytes(b'{"absent":[],"at":"2026-11')
-    clock.events.append((4, lambda: half.write_bytes(b'{"absent":[],"at":"2026-11-21T12:00:09.000000Z"}')))
+    whole = b'{"absent":[],"at":"2026-11-21T12:00:09.000000Z","lead_s":5}'
+    clock.events.append((4, lambda: half.write_bytes(whole)))
 
     start, _ = agree(store, clock, 1)
 
@@ -121,7 +122,63 @@ def test_an_attempt_before_the_start_joins_it(store: FileStore) -> None:
     clock = Clock(events=[(1, lambda: ready(store, 1))])
     first, _ = agree(store, clock, 0)
 
-    assert agree(store, clock, 1, number=2)[0] == first
+    again, _ = agree(store, clock, 1, number=2)
+
+    assert again.at == first.at
+    # It did not see the start appear, so nobody knows what its clock is worth.
+    assert again.clock_bound_s is None
+
+
+def _announced_after(store: FileStore, clock: Clock, wrong_s: float) -> None:
+    """A start 5 s ahead by the clock of shard 0, where that of shard 1 is `wrong_s` ahead of it."""
+    ready(store, 0)
+    at = BEGAN + timedelta(seconds=10 + 5 - wrong_s)
+    announced = f'{{"absent":[],"at":"{at:%Y-%m-%dT%H:%M:%S.%f}Z","lead_s":5}}'.encode()
+    clock.events.append((10, lambda: store.put_bytes(f"{RUN}/.start/{attempt(9)}", announced)))
+
+
+@pytest.mark.parametrize("wrong_s", [-3600, -8, -2.5, 2.5, 4, 3600])
+def test_a_shard_whose_clock_is_wrong_does_not_join(store: FileStore, wrong_s: float) -> None:
+    clock = Clock()
+    _announced_after(store, clock, wrong_s)
+
+    with pytest.raises(TargetFailed, match="clocks") as failed:
+        agree(store, clock, 1)
+
+    assert failed.value.exit_code == 5
+
+
+@pytest.mark.parametrize("wrong_s", [-1.5, -0.25, 0, 0.25, 1.5])
+def test_the_bound_on_the_clocks_holds(store: FileStore, wrong_s: float) -> None:
+    clock = Clock()
+    _announced_after(store, clock, wrong_s)
+
+    start, _ = agree(store, clock, 1)
+
+    assert start.clock_bound_s is not None
+    assert abs(wrong_s) <= start.clock_bound_s <= abs(wrong_s) + 2
+
+
+def test_a_late_shard_whose_clock_is_behind_does_not_join(store: FileStore) -> None:
+    clock = Clock(events=[(1, lambda: ready(store, 1))])
+    agree(store, clock, 0)
+    clock.passed_s -= 10
+
+    with pytest.raises(TargetFailed, match="clocks"):
+        agree(store, clock, 1, number=2)
+
+
+def test_a_store_that_is_slow_to_take_the_start_makes_none(store: FileStore) -> None:
+    clock = Clock()
+    ready(store, 1)
+
+    class Slow(FileStore):
+        def put_bytes(self, key: str, data: bytes) -> None:
+            clock.passed_s += 3 if "/.start/" in key else 0
+            super().put_bytes(key, data)
+
+    with pytest.raises(TargetFailed, match="too long"):
+        agree(Slow(store.root), clock, 0)
 
 
 @pytest.mark.parametrize(

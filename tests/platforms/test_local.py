@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -159,8 +160,9 @@ def test_a_job_that_vanished_is_lost_and_no_success(here: Path) -> None:
         one.kill()
 
     until(lambda: driver.status(handle.run_id).native == "lost")
+    passed = itertools.count(step=20.0)
     with pytest.raises(PlatformFailed, match="given up"):
-        wait_for(driver, handle.address, poll_s=POLL_S)
+        wait_for(driver, handle.address, poll_s=POLL_S, clock=lambda: next(passed))
 
 
 def test_a_job_that_nobody_submitted_is_lost() -> None:
@@ -192,6 +194,65 @@ def test_a_job_that_has_begun_is_not_begun_again(here: Path) -> None:
     assert spec.run_id is not None
     until(lambda: driver.status(spec.run_id or "").state.ended)
     assert len(list((here / "store" / spec.run_id / "main").iterdir())) == 1
+
+
+def test_a_job_of_another_spec_is_never_written_over(here: Path) -> None:
+    first = python("time.sleep(600)", here=here).with_run_id(NOBODY)
+    driver = Local().driver(first)
+    driver.submit(first)
+    job = (here / "jobs" / NOBODY / "job.json").read_bytes()
+    other = python("time.sleep(601)", here=here).with_run_id(NOBODY)
+
+    with pytest.raises(PlatformFailed, match="another spec"):
+        driver.submit(other)
+    with pytest.raises(InputError, match="another spec"):
+        submit_job(other, "local", driver, here / "handle.json")
+
+    assert (here / "jobs" / NOBODY / "job.json").read_bytes() == job
+    driver.cancel(NOBODY)
+    until(lambda: driver.status(NOBODY).state.ended)
+
+
+def test_a_submission_that_was_cut_off_is_made_good(here: Path) -> None:
+    spec = python("(out / 'x').touch()", here=here).with_run_id(NOBODY)
+    driver = Local().driver(spec)
+    (here / "jobs" / NOBODY).mkdir(parents=True)
+    (here / "jobs" / NOBODY / "job.json").write_text('{"schema', encoding="utf-8")
+
+    driver.submit(spec)
+
+    until(lambda: driver.status(NOBODY).state.ended)
+    assert driver.status(NOBODY).state is JobState.SUCCEEDED
+
+
+END = {"cancelled": False, "timed_out": False, "parts": {"main": 0}}
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {},
+        [],
+        END | {"parts": {}},
+        END | {"parts": []},
+        END | {"parts": {"main": None}},
+        END | {"parts": {"other": 0}},
+        END | {"cancelled": None},
+    ],
+)
+def test_a_record_of_an_end_that_is_none_is_no_success(here: Path, ended: object) -> None:
+    spec = python("(out / 'x').touch()", here=here).with_run_id(NOBODY)
+    place = here / "jobs" / NOBODY
+    place.mkdir(parents=True)
+    (place / "job.json").write_text(Local().render(spec)["job.json"], encoding="utf-8")
+    (place / STARTED).write_text("[]", encoding="utf-8")
+    assert Local().driver().status(NOBODY).native == "lost"
+    (place / "ended.json").write_text(json.dumps(END), encoding="utf-8")
+    assert Local().driver().status(NOBODY).state is JobState.SUCCEEDED
+
+    (place / "ended.json").write_text(json.dumps(ended), encoding="utf-8")
+
+    assert Local().driver().status(NOBODY).state is JobState.UNKNOWN
 
 
 def test_a_folder_that_cannot_be_written_fails_the_submission(here: Path) -> None:

@@ -152,15 +152,13 @@ def test_a_run_of_its_own_is_made_and_named(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_goes_on_to_the_command_and_what_it_left_is_published(
-    tmp_path: Path, how: signal.Signals
-) -> None:
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_stop_goes_on_to_the_command_and_what_it_left_is_published(tmp_path: Path, how: str) -> None:
     process = begin(tmp_path / "store", POLITE)
     assert process.stdout is not None
     assert process.stdout.readline() == "there\n"
 
-    process.send_signal(how)
+    process.send_signal(signal.Signals[how])
 
     assert end(process)[0] == 130
     _, manifest = only(tmp_path / "store")
@@ -210,6 +208,47 @@ def test_what_cannot_be_published_is_kept_here(tmp_path: Path) -> None:
 
     assert code == 5
     assert (kept(err) / "left.txt").read_text("utf-8") == "x"
+
+
+@posix
+@pytest.mark.parametrize(("code", "published"), [(0, 70), (4, 70), (130, 70), (2, 2), (137, 137)])
+def test_the_plain_files_beside_an_odd_one_are_published(tmp_path: Path, code: int, published: int) -> None:
+    odd = (
+        "out = pathlib.Path(sys.argv[1]); (out / 'link').symlink_to('/etc/hostname'); "
+        "(out / 'manifest.json').write_text('{}'); (out / 'inner').symlink_to('manifest.json'); "
+        "(out / 'b\\udcff').write_text('x'); (out / 'below').mkdir(); (out / 'below' / 'y').write_text('y')"
+    )
+    env = environment(TMPDIR=str(tmp_path))
+    ended, err = run(tmp_path / "store", f"{LEAVE}; {odd}; sys.exit({code})", env=env)
+
+    _, manifest = only(tmp_path / "store")
+    assert ended == manifest["exit_code"] == published
+    assert paths(manifest) == ["below/y", "left.txt"]
+    assert err.count("kept as") == 4
+    (aside,) = tmp_path.glob("hexgate-odd-*")
+    assert len(list(aside.iterdir())) == 4
+
+
+def test_a_job_of_one_shard_is_none_of_several(tmp_path: Path) -> None:
+    says = (
+        "import os, sys, pathlib; pathlib.Path(sys.argv[1], 'told').write_text(' '.join(sorted(os.environ)))"
+    )
+    env = environment(
+        HEXGATE_SHARD="0/1",
+        HEXGATE_START_AT="2026-01-31T12:00:00Z",
+        HEXGATE_CLOCK_BOUND_S="1",
+        HEXGATE_SHARDS="1",
+    )
+
+    code, _ = run(tmp_path / "store", says, env=env)
+
+    assert code == 0
+    attempt, _ = only(tmp_path / "store")
+    names = (tmp_path / "store" / next(key for key in attempt.keys if key.endswith("told"))).read_text(
+        "utf-8"
+    )
+    assert not {"HEXGATE_SHARD", "HEXGATE_START_AT", "HEXGATE_CLOCK_BOUND_S"} & set(names.split())
+    assert "HEXGATE_RUN_ID" in names
 
 
 def test_a_graver_exit_code_is_not_hidden_by_a_failed_upload(tmp_path: Path) -> None:
@@ -286,7 +325,7 @@ def test_artifacts_take_the_run_of_the_job(monkeypatch: pytest.MonkeyPatch) -> N
 
 SHOW = (
     "import os, sys, pathlib; pathlib.Path(sys.argv[1], 'told.txt')"
-    ".write_text(os.environ['HEXGATE_SHARD'] + ' ' + os.environ['HEXGATE_START_AT'])"
+    ".write_text(' '.join(os.environ['HEXGATE_' + name] for name in ('SHARD', 'START_AT', 'CLOCK_BOUND_S')))"
 )
 
 
@@ -302,8 +341,10 @@ def test_shards_get_one_start(tmp_path: Path) -> None:
     assert [end(process)[0] for process in started] == [0, 0]
 
     told = [_told(store, f"shard-{index}-of-2").split() for index in range(2)]
-    assert [shard for shard, _ in told] == ["0/2", "1/2"]
+    assert [shard for shard, _, _ in told] == ["0/2", "1/2"]
     assert told[0][1] == told[1][1]
+    assert float(told[0][2]) == 0
+    assert 0 < float(told[1][2]) < 10
     assert only_shards(store) == {"shard-0-of-2": (0, 2), "shard-1-of-2": (1, 2)}
 
 
@@ -319,7 +360,7 @@ def only_shards(store: Path) -> dict[str, tuple[int, int]]:
 
 def test_a_late_attempt_does_not_join_and_runs_nothing(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "store")
-    passed = b'{"absent":[],"at":"2026-01-31T12:00:00.000000Z"}'
+    passed = b'{"absent":[],"at":"2026-01-31T12:00:00.000000Z","lead_s":10}'
     store.put_bytes(f"{RUN}/.start/20260131T115952Z-00000000", passed)
 
     code, err = run(store.root, SHOW, env=environment(HEXGATE_SHARD="1/2"))

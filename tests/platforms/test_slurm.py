@@ -427,3 +427,21 @@ def test_srun_gets_the_image_the_mounts_and_the_command(tmp_path: Path) -> None:
     # The image that ran, not the one that the spec had asked for.
     assert {"HEXGATE_IMAGE=other#image:2", "HEXGATE_JOB_ID=8", "HEXGATE_SHARDS=2"} <= set(env)
     assert "OMP_NUM_THREADS=8" in env
+
+
+def test_where_there_is_no_controller_the_job_has_no_mistake(commands: Path) -> None:
+    for name in ("sbatch", "squeue"):
+        lines = f"{name}: error: fetch_config: DNS SRV lookup failed\\n"
+        lines += f"{name}: fatal: Could not establish a configuration source\\n"
+        (commands / name).write_text(f"#!/bin/sh\nprintf '{lines}' >&2\nexit 1\n")
+        (commands / name).chmod(0o755)
+    checked = Slurm().dry_run({FILE: script(template())})
+    assert checked.findings == ()
+    assert "finds no Slurm controller" in str(checked.skipped)
+    with pytest.raises(PlatformFailed, match="squeue finds no Slurm controller") as failed:
+        SlurmDriver().find(RUN)
+    assert (
+        str(failed.value.got)
+        == "fetch_config: DNS SRV lookup failed; Could not establish a configuration source"
+    )
+    assert failed.value.hint is not None

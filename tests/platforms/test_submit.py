@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,7 @@ class Counting:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -114,27 +117,107 @@ def test_a_handle_that_got_lost_is_made_good_by_the_run(spec: JobSpec, here: Pat
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_run_whose_end_nobody_saw_is_open_only_where_somebody_waited(
-    spec: JobSpec, *, awaited: bool
-) -> None:
-    driver = Counting()
-    submit_job(spec, "local", driver, awaited=awaited)
+def test_a_run_that_ended_is_not_the_run_of_today(spec: JobSpec, *, awaited: bool) -> None:
+    """Else a job that is submitted again, with another model behind the same name, gives back an old result."""
+    driver, said = Counting(), list[str]()
+    first = submit_job(spec, "local", driver, awaited=awaited)
     driver.state = JobState.SUCCEEDED
 
-    submit_job(spec, "local", driver, awaited=awaited)
+    second = submit_job(spec, "local", driver, awaited=awaited, say=said.append)
 
-    assert len(driver.jobs) == (1 if awaited else 2)
+    assert second.run_id != first.run_id
+    assert len(driver.jobs) == 2
+    assert f"run {first.run_id} of the same spec has ended" in said[0]
+    assert f"hexgate platforms collect {Path('.hexgate') / 'runs' / first.run_id}.json" in said[0]
+    assert submit_job(spec.with_run_id(first.run_id), "local", driver) == first
 
 
-def test_a_run_that_somebody_waits_for_later_stays_open_too(spec: JobSpec) -> None:
+def test_a_run_that_ended_before_its_answer_was_kept_is_over_too(spec: JobSpec) -> None:
     driver = Counting()
+    driver.answers = False
+    with pytest.raises(PlatformFailed):
+        submit_job(spec, "local", driver)
+    driver.answers, driver.state = True, JobState.FAILED
+
     submit_job(spec, "local", driver)
-    submit_job(spec, "local", driver, awaited=True)
+
+    assert len(driver.jobs) == 2
+
+
+def test_a_platform_that_does_not_say_whether_a_run_ended_gets_no_other(spec: JobSpec) -> None:
+    class Silent(Counting):
+        def status(self, native_id: str) -> Status:
+            raise PlatformFailed("no answer")
+
+    driver = Silent()
+    submit_job(spec, "local", driver)
+
+    with pytest.raises(PlatformFailed):
+        submit_job(spec, "local", driver)
+    assert len(driver.jobs) == 1
+
+
+def test_a_handle_of_a_run_that_ended_is_kept(spec: JobSpec, here: Path) -> None:
+    driver, path = Counting(), here / "handle.json"
+    first = submit_job(spec, "local", driver, path)
     driver.state = JobState.SUCCEEDED
 
-    submit_job(spec, "local", driver, awaited=True)
+    with pytest.raises(InputError, match="has ended"):
+        submit_job(spec, "local", driver, path)
+    assert submit_job(spec.with_run_id(first.run_id), "local", driver, path) == first
 
+
+def test_a_handle_that_cannot_be_read_may_be_of_a_job_that_goes_on(spec: JobSpec, here: Path) -> None:
+    driver = Counting()
+    first = submit_job(spec, "local", driver)
+    path = here / ".hexgate" / "runs" / f"{first.run_id}.json"
+    path.write_bytes(path.read_bytes()[:40])
+
+    with pytest.raises(InputError, match="nobody knows") as refused:
+        submit_job(spec, "local", driver)
+
+    assert path.name in str(refused.value)
     assert len(driver.jobs) == 1
+
+
+def test_a_run_of_another_spec_on_the_platform_is_refused(spec: JobSpec, here: Path) -> None:
+    class Telling(Counting):
+        def spec_sha256(self, native_id: str) -> str | None:
+            return "6" * 64
+
+    driver = Telling()
+    submit_job(spec.with_run_id(RUN), "local", driver, here / "one" / "handle.json")
+
+    with pytest.raises(InputError, match="another spec"):
+        submit_job(spec.with_run_id(RUN), "local", driver, here / "two" / "handle.json")
+
+
+def test_a_run_is_locked_wherever_its_handle_lies(spec: JobSpec, here: Path) -> None:
+    driver = Counting()
+    both = threading.Barrier(2, timeout=0.5)
+
+    class Racing(Counting):
+        def find(self, run_id: str) -> str | None:
+            found = driver.jobs.get(run_id)
+            with suppress(threading.BrokenBarrierError):
+                both.wait()
+            return found
+
+        def submit(self, spec: JobSpec) -> str:
+            return driver.submit(spec)
+
+    def submit(name: str) -> None:
+        submit_job(spec.with_run_id(RUN), "local", Racing(), here / name / "handle.json")
+
+    threads = [threading.Thread(target=submit, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert both.broken
+    handles = [read_handle(here / name / "handle.json").native_id for name in ("one", "two")]
+    assert handles == ["job-0", "job-0"]
 
 
 def test_a_run_whose_end_was_told_is_over(spec: JobSpec, here: Path) -> None:
@@ -205,7 +288,7 @@ def test_a_job_that_has_no_address_yet_says_what_to_do(spec: JobSpec, here: Path
 
 KILL = """
 import os, signal, sys
-from hexgate.platforms import {module}
+import hexgate.platforms.local_driver as local_driver, hexgate.platforms.submit as submit
 whole = {module}.{name}
 left = {left}
 def dies(*given, **keys):
@@ -226,7 +309,7 @@ STEPS = {
     # name: (module, function, calls that live, whether to die behind the last of them)
     "before the handle is saved": ("submit", "save_handle", 0, False),
     "behind the handle": ("submit", "save_handle", 1, True),
-    "before the job's processes are started": ("local_driver", "write_atomically", 0, False),
+    "before the job's processes are started": ("local_driver.subprocess", "run", 0, False),
     "behind the start, before the answer is kept": ("submit", "save_handle", 1, False),
     "behind the kept answer": ("submit", "save_handle", 2, True),
 }
@@ -237,8 +320,15 @@ STEPS = {
 def test_a_command_that_is_killed_and_given_again_makes_one_job(here: Path, step: str) -> None:
     (here / "job.yaml").write_text(
         "{schema: hexgate.job/v1, name: quick, indicator: accuracy_f1, image: {ref: x}, timeout_s: 60,\n"
-        f"argv: [{sys.executable}, -c, 'import pathlib, sys; pathlib.Path(sys.argv[1], str(1)).touch()', '{{out}}'],\n"
+        f"argv: [{sys.executable}, job.py, '{{out}}'],\n"
         "output: {uri: 'file:store'}}\n",
+        encoding="utf-8",
+    )
+    # It goes on until the second command has found it: a run that has ended is not taken up.
+    (here / "job.py").write_text(
+        "import pathlib, sys, time\n"
+        "while not pathlib.Path('go').exists(): time.sleep(0.02)\n"
+        "pathlib.Path(sys.argv[1], 'x').touch()\n",
         encoding="utf-8",
     )
     command = ["platforms", "submit", "job.yaml", "--platform", "local", "--wait", "--poll-s", "0.05"]
@@ -248,18 +338,22 @@ def test_a_command_that_is_killed_and_given_again_makes_one_job(here: Path, step
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HEXGATE_")}
 
     killed = subprocess.run([sys.executable, "-c", dying, *command], env=environment, check=False)
-    again = subprocess.run(
+    again = subprocess.Popen(
         [sys.executable, "-m", "hexgate", *command],
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        check=False,
     )
+    assert again.stdout is not None
+    address = again.stdout.readline()
+    (here / "go").touch()
+    _, err = again.communicate(timeout=60)
 
     assert killed.returncode == -signal.SIGKILL
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == 0, err
     assert len(list((here / ".hexgate" / "local").iterdir())) == 1
     assert len(list((here / "store").iterdir())) == 1
     assert len(list((here / "store").glob("*/main/*"))) == 1
-    assert again.stdout.startswith("hexgate://local/")
+    assert address.startswith("hexgate://local/")

@@ -151,7 +151,7 @@ class Made:
     def native_findings(self, files: Mapping[str, str]) -> Sequence[Finding]:
         return ()
 
-    def dry_run(self, files: Mapping[str, str]) -> Checked:
+    def dry_run(self, files: Mapping[str, str], spec: JobSpec | None = None) -> Checked:
         raise InputError("the environment does not say where the server is")
 
     def driver(self, spec: JobSpec | None = None) -> Driver:
@@ -162,7 +162,7 @@ def test_a_missing_package_or_server_is_told_and_is_no_ok() -> None:
     report = check_spec("job.yaml", yaml.safe_dump(SPEC), Made(), ask_server=True)
 
     assert states(report) == ["ok", "not_looked", "ok", "not_looked"]
-    assert "pip install 'hexgate[made]'" in str(report.layers[1].skipped)
+    assert "pip install -e '.[made]'" in str(report.layers[1].skipped)
     assert "does not say where" in str(report.layers[3].skipped)
 
 

@@ -246,3 +246,9 @@ def test_the_volc_program_has_no_dry_run_and_it_says_so() -> None:
 def test_what_cannot_be_read_is_said_and_not_raised(name: str, text: str) -> None:
     assert Volcano().native_findings({name: text})
     assert Volcano().check({name: text}).findings
+
+
+def test_a_bucket_s_name_is_refused_for_its_length_and_a_spec_of_others_for_whom_it_is() -> None:
+    uri = {"mounts": [{"name": "data", "uri": "tos://b/d", "path": "/data"}]}
+    found = [one.problem for one in Volcano().spec_findings(spec(**uri))]
+    assert found == ["got b, expected a bucket name of 3 to 63 characters: a-z, 0-9 and -"]

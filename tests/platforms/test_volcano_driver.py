@@ -293,3 +293,11 @@ def test_without_credentials_it_says_which(
 def test_without_a_region_it_says_so(serving: Serving) -> None:
     with serving(), pytest.raises(InputError, match="VOLC_REGION"):
         Volcano().driver()
+
+
+def test_a_dry_run_asks_where_the_spec_says(serving: Serving) -> None:
+    with serving():
+        native = Volcano().render(job())
+        assert Volcano().dry_run(native, job()).findings == ()
+        with pytest.raises(InputError, match="VOLC_REGION"):
+            Volcano().dry_run(native)

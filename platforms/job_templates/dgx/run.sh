@@ -6,9 +6,9 @@ set -euo pipefail
 # ---- the job
 PLATFORM=dgx
 RUN_ID=''
-SPEC_SHA256=9c1dc992fa4551bdbbe231d7984a81ad2ad951b851a1790dc4904522793e728f
+SPEC_SHA256=17d333b51d2b73e3fa95d94fa22af4290a9813cce6396dfb6396cf5dbd9be1a9
 IMAGE=registry.example.com/hexgate:0.1.0
-ARGV=(hexgate run --indicator all --model /models/model.onnx --data /data/val.jsonl --out '{out}')
+ARGV=(hexgate run --indicator all --model /models/model.onnx --provider cuda --data /data/val.jsonl --out '{out}')
 ENV=()
 SECRET_ENV=()
 MOUNTS=('model=type=bind,source=/srv/hexgate/models,target=/models,readonly' 'data=type=bind,source=/srv/hexgate/data,target=/data,readonly')
@@ -25,7 +25,7 @@ NETWORK=none
 NUMA=auto
 RUN_AS=''
 # ---- end of the job
-JOB_SHA256=cc1bfb7e2cadb25284f774ec29487d3b3ccbe8b99549664d3eee8fe92b909f56
+JOB_SHA256=ff87ce592f23320da331c5cb4c2f733ccbcf53003510e47513c2ac05a01c3cd7
 
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   echo "run.sh: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
@@ -767,6 +767,21 @@ set_flag() {
   ARGV+=("--$1" "$2")
 }
 
+# without_flag NAME: the command in the container without a flag and its value.
+without_flag() {
+  local -a kept=()
+  local index=0
+  while ((index < ${#ARGV[@]})); do
+    if [[ ${ARGV[index]} == "--$1" ]]; then
+      index=$((index + 2))
+    else
+      kept+=("${ARGV[index]}")
+      index=$((index + 1))
+    fi
+  done
+  ARGV=("${kept[@]}")
+}
+
 # job_digest: of the job at the top of this file. One that was changed is not the job of its spec any more.
 job_digest() {
   local digest
@@ -890,6 +905,8 @@ docker_command() {
   local -a part=()
   local given=${LANE_GPUS[$1]} label name mount
   local -a ARGV=("${ARGV[@]}")
+  # Without a GPU the model runs on the CPU; that it was asked to run elsewhere would be refused.
+  if [[ $given == none ]]; then without_flag provider; fi
   accelerators "$given"
   bound "$given"
   COMMAND=(docker run --name "$(lane_name "$1")" --label "hexgate.run_id=$RUN_ID")

@@ -6,9 +6,9 @@ set -euo pipefail
 # ---- the job
 PLATFORM=jetson
 RUN_ID=''
-SPEC_SHA256=c4bd1e3ee799b547fd542e4c8d9760f00a13ba5a95cdda976e4205da8e850e6a
+SPEC_SHA256=e09d59358c197127fd9bf44dfb9373f712aa58ae3fddfb9937bb76a9da54c069
 IMAGE=registry.example.com/hexgate:0.1.0-r36
-ARGV=(hexgate run --indicator all --model /models/model.onnx --data /data/val.jsonl --out '{out}')
+ARGV=(hexgate run --indicator all --model /models/model.onnx --provider cuda --data /data/val.jsonl --out '{out}')
 ENV=()
 SECRET_ENV=()
 MOUNTS=('model=type=bind,source=/srv/hexgate/models,target=/models,readonly' 'data=type=bind,source=/srv/hexgate/data,target=/data,readonly')
@@ -24,7 +24,7 @@ LABELS=()
 NETWORK=none
 RUN_AS=''
 # ---- end of the job
-JOB_SHA256=6e1302b228b59e3a365ea1ca29f0368e0081ad56119a0a8548bc2054a241d20e
+JOB_SHA256=e0ad8f1ee6b94781ca6047ef3c88fc137a0aa4d5337b5a5db68ebc1897685785
 
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   echo "run.sh: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
@@ -693,6 +693,21 @@ set_flag() {
   ARGV+=("--$1" "$2")
 }
 
+# without_flag NAME: the command in the container without a flag and its value.
+without_flag() {
+  local -a kept=()
+  local index=0
+  while ((index < ${#ARGV[@]})); do
+    if [[ ${ARGV[index]} == "--$1" ]]; then
+      index=$((index + 2))
+    else
+      kept+=("${ARGV[index]}")
+      index=$((index + 1))
+    fi
+  done
+  ARGV=("${kept[@]}")
+}
+
 # job_digest: of the job at the top of this file. One that was changed is not the job of its spec any more.
 job_digest() {
   local digest
@@ -816,6 +831,8 @@ docker_command() {
   local -a part=()
   local given=${LANE_GPUS[$1]} label name mount
   local -a ARGV=("${ARGV[@]}")
+  # Without a GPU the model runs on the CPU; that it was asked to run elsewhere would be refused.
+  if [[ $given == none ]]; then without_flag provider; fi
   accelerators "$given"
   bound "$given"
   COMMAND=(docker run --name "$(lane_name "$1")" --label "hexgate.run_id=$RUN_ID")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,13 +13,16 @@ from typing import Any
 from hexgate.contract.artifact import write_atomically
 from hexgate.contract.canonical import NotStrictJson, parse_strict, sha256_file
 from hexgate.contract.schema import schema_mistakes
-from hexgate.errors import EvidenceError
+from hexgate.errors import EvidenceError, ExitCode
 
 __all__ = [
     "COLLECTED",
+    "REFUSED",
+    "TOLD_BY_ARTIFACTS",
     "Collected",
     "Part",
     "PartState",
+    "expectation_mistakes",
     "folder_faults",
     "read_collected",
     "write_collected",
@@ -26,6 +30,13 @@ __all__ = [
 
 COLLECTED = "collected.json"
 """The file that makes a folder one of collected parts."""
+REFUSED = ".refused"
+"""The folder beside it for the parts that came and are not found, where nothing reads them."""
+TOLD_BY_ARTIFACTS = frozenset({ExitCode.OK, ExitCode.EVIDENCE, ExitCode.TARGET, ExitCode.INTERRUPTED})
+"""After these, every indicator's artifact says itself how it stands. Only a part that ended so is found."""
+
+_SHARD = re.compile(r"shard-([0-9]+)-of-([0-9]+)")
+_NOTHING_CAME = frozenset({"missing", "unfinished"})
 
 
 class PartState(str, Enum):
@@ -46,7 +57,8 @@ class PartState(str, Enum):
     MIXED = "mixed"
     """It belongs to another run, another job spec or another image, or the run must not have it."""
     FAILED = "failed"
-    """Its command ended in a way that its artifacts need not tell of: killed, refused, or a fault of the tool."""
+    """Its command left no file, or ended in a way that its artifacts need not tell of: killed, refused, or a fault
+    of the tool."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,8 @@ class Part:
     attempt: str | None = None
     """The attempt that lies in the folder."""
     folder: str | None = None
-    """Its folder beside ``collected.json``; None where nothing came."""
+    """Its folder, from that of ``collected.json``: its name where it is found, else that in `REFUSED`; None where
+    nothing came."""
     exit_code: int | None = None
     """How its command ended; None where nobody said."""
     files: tuple[Mapping[str, Any], ...] = ()
@@ -132,8 +145,12 @@ def read_collected(path: Path) -> Collected:
     """Read a ``collected.json``.
 
     Raises:
-        EvidenceError: if it cannot be read, breaks its schema, or leaves out a part that it expects.
+        EvidenceError: if it is a link or cannot be read, breaks its schema, or contradicts itself.
     """
+    if path.is_symlink():
+        raise EvidenceError(
+            "a link is no record of what was collected", where=str(path), hint="collect again"
+        )
     try:
         value = parse_strict(path.read_bytes())
     except OSError as error:
@@ -164,26 +181,54 @@ def read_collected(path: Path) -> Collected:
     )
 
 
+def expectation_mistakes(expected: Sequence[str]) -> list[str]:
+    """Where the names of parts cannot be those of one run, a sentence each; empty if they can.
+
+    Shards are all there, or there are none.
+    """
+    shards = [found for name in expected if (found := _SHARD.fullmatch(name))]
+    if not shards:
+        return []
+    count = int(shards[0][2])
+    # A count beyond the names is wrong whatever it is, and may be too large to write out.
+    whole = [f"shard-{index}-of-{count}" for index in range(count)] if count <= len(expected) else []
+    if sorted(expected) == sorted(whole):
+        return []
+    return [
+        f"got {', '.join(expected)}, expected every shard from 0 to {count - 1} of {count}, and nothing else"
+    ]
+
+
 def _between_fields(value: Mapping[str, Any]) -> list[str]:
-    names = [part["part"] for part in value["parts"]]
-    folders = [part["folder"] for part in value["parts"] if part["folder"] is not None]
-    found = [
-        f"$.parts: {name!r} is expected and not there" for name in value["expected"] if name not in names
-    ]
+    parts, expected = value["parts"], value["expected"]
+    names = [part["part"] for part in parts]
+    found = [f"$.expected: {mistake}" for mistake in expectation_mistakes(expected)]
+    if names[: len(expected)] != expected:
+        found.append(f"$.parts: begins with {names[: len(expected)]}, expected {expected}")
     found += [f"$.parts: {name!r} stands twice" for name in sorted(set(names)) if names.count(name) > 1]
-    found += [
-        f"$.parts: the folder {folder!r} stands twice"
-        for folder in sorted(set(folders))
-        if folders.count(folder) > 1
-    ]
-    for index, part in enumerate(value["parts"]):
-        if part["state"] != PartState.FOUND.value:
-            continue
-        if part["folder"] is None:
-            found.append(f"$.parts[{index}]: found, and without a folder")
-        if part["part"] not in value["expected"]:
-            found.append(f"$.parts[{index}]: found, and not expected")
+    for index, part in enumerate(parts):
+        found += [f"$.parts[{index}]: {problem}" for problem in _contradictions(part, value)]
     return found
+
+
+def _contradictions(part: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:
+    """Where one part contradicts itself, or what was expected."""
+    state, is_found = part["state"], part["state"] == PartState.FOUND.value
+    place = part["part"] if is_found else f"{REFUSED}/{part['part']}"
+    checks = {
+        f"{state}, and not expected": part["part"] in value["expected"] or state == PartState.MIXED.value,
+        f"{state}, in the folder {part['folder']!r}": part["folder"] == place
+        or (part["folder"] is None and not is_found),
+        f"{state}, with an attempt": state not in _NOTHING_CAME
+        or (part["attempt"], part["folder"], part["exit_code"], part["files"]) == (None, None, None, []),
+        f"{state}, and no instant after which it is": state != PartState.LATE.value
+        or value["until"] is not None,
+        "found, without an attempt": not is_found or part["attempt"] is not None,
+        "found, without a file": not is_found or bool(part["files"]),
+        f"found, with the exit code {part['exit_code']}": not is_found
+        or part["exit_code"] in TOLD_BY_ARTIFACTS,
+    }
+    return [problem for problem, holds in checks.items() if not holds]
 
 
 def folder_faults(folder: Path, files: Sequence[Mapping[str, Any]]) -> list[str]:

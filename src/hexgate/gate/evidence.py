@@ -101,7 +101,7 @@ def load_evidence(folders: Sequence[Path], *, samples_of: Sequence[str] = ()) ->
     """Read every artifact of some folders and check it, and its evidence against its digests.
 
     Nothing that is wrong with a file raises: it is in the set, for the judge to weigh. A folder with a
-    ``collected.json`` stands for the folders of the parts that it names, and for itself.
+    ``collected.json`` stands for the folders of the parts that it names; one of those, or one in it, for that part.
 
     Args:
         folders: the folders; a file that two of them name is read once.
@@ -133,20 +133,45 @@ class _Reader:
         except EvidenceError as error:
             self._folder_faults.append(str(error))
             return
-        self._part_faults += parts.faults if parts is not None else []
-        for one in (folder, *(parts.folders if parts is not None else ())):
-            try:
-                files = artifact_files(one)
-            except EvidenceError as error:
-                self._folder_faults.append(str(error))
+        if parts is None:
+            self._read_all(folder)
+            return
+        self._part_faults += parts.faults
+        for one in parts.folders:
+            self._read_all(one, parts.run_id)
+        if parts.beside is not None:
+            self._refuse_beside(parts.beside, parts.run_id)
+
+    def _read_all(self, folder: Path, run_id: str | None = None) -> None:
+        """Read the files of a folder; those of a part have the run that it was collected of."""
+        for path in self._files(folder):
+            if path.resolve() in self._seen:
                 continue
-            for path in files:
-                if path.resolve() in self._seen or path == folder / COLLECTED:
+            self._seen.add(path.resolve())
+            if run_id is not None:
+                self._run_of[str(path)] = run_id
+            self._read_file(path, collected=run_id is not None)
+
+    def _refuse_beside(self, folder: Path, run_id: str) -> None:
+        """What lies beside ``collected.json`` came with no part: an artifact there is a fault, and no evidence."""
+        for path in self._files(folder):
+            if path.name == COLLECTED:
+                continue
+            try:
+                read_artifact(path)
+            except EvidenceError as error:
+                refused = _refused(path, str(error))
+                if refused is None or not (refused.ours or refused.indicators):
                     continue
-                self._seen.add(path.resolve())
-                if parts is not None:
-                    self._run_of[str(path)] = parts.run_id
-                self._read_file(path, collected=parts is not None)
+            why = f"it lies beside {COLLECTED}, and came with no part"
+            self._part_faults.append(PartFault(run_id, str(path), PartFaultKind.CHANGED, why))
+
+    def _files(self, folder: Path) -> list[Path]:
+        try:
+            return artifact_files(folder)
+        except EvidenceError as error:
+            self._folder_faults.append(str(error))
+            return []
 
     def _read_file(self, path: Path, *, collected: bool) -> None:
         try:
@@ -168,7 +193,7 @@ class _Reader:
             tuple(self._exhibits),
             tuple(self._unreadable),
             tuple(self._folder_faults),
-            (*self._part_faults, *self._of_other_runs()),
+            tuple(dict.fromkeys((*self._part_faults, *self._of_other_runs()))),
             self._samples,
         )
 

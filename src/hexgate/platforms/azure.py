@@ -47,11 +47,11 @@ class Azure:
         """Layer RULES on native files."""
         return native_findings(files)
 
-    def dry_run(self, files: Native) -> Checked:
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:
         """Layer SERVER: for pipelines, whether the workspace has their compute targets."""
         from hexgate.platforms.azure_check import dry_run
 
-        return dry_run(files)
+        return dry_run(files, spec)
 
     def driver(self, spec: JobSpec | None = None) -> Driver:
         """What carries jobs in one workspace.

@@ -16,19 +16,22 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from hexgate.errors import HexgateError
+from hexgate.errors import HexgateError, extra_hint
 from hexgate.platforms.azure_native import BINDING
 from hexgate.platforms.base import Checked, Finding, Layer, Native
+
+if TYPE_CHECKING:
+    from hexgate.platforms.spec import JobSpec
 
 __all__ = ["check", "dry_run"]
 
 _Found = Iterator[tuple[str, str]]
 
-_NO_SDK = "azure-ai-ml is not installed: pip install 'hexgate[azure]'"
+_NO_SDK = f"azure-ai-ml is not installed; {extra_hint('azure')}"
 _NOTICES = "azure.ai.ml._utils._experimental"
 _SET = re.compile(r"passed is not in set (\[.*\])")
 _OF_THE_VALUE = {"_schema", None}
@@ -48,15 +51,15 @@ def check(files: Native) -> Checked:
     return Checked(Layer.VENDOR, tuple(found))
 
 
-def dry_run(files: Native) -> Checked:
-    """Ask the workspace of the environment. Azure ML checks pipelines alone before they are submitted."""
+def dry_run(files: Native, spec: JobSpec | None = None) -> Checked:
+    """Ask the workspace of the spec, or else of the environment. Azure ML checks only pipelines beforehand."""
     from hexgate.platforms.azure_driver import open_client
 
     pipelines = {name: text for name, text in files.items() if _is_pipeline(text)}
     if not pipelines:
         return Checked(Layer.SERVER, skipped="Azure ML checks only pipeline jobs without starting them")
     try:
-        client = open_client(None)
+        client = open_client(spec)
     except HexgateError as error:
         return Checked(Layer.SERVER, skipped=str(error))
     found = []

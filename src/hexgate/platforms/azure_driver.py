@@ -19,7 +19,7 @@ from hexgate.errors import InputError, MissingExtra, PlatformFailed
 from hexgate.platforms.azure_check import quiet
 from hexgate.platforms.azure_native import command_job, job_name, pipeline_job
 from hexgate.platforms.base import JobState, Status
-from hexgate.platforms.cloud_client import without_secrets
+from hexgate.platforms.cloud_client import hush, without_secrets
 
 if TYPE_CHECKING:
     from hexgate.platforms.spec import JobSpec
@@ -79,6 +79,7 @@ def open_client(spec: JobSpec | None) -> Any:
             from azure.identity import DefaultAzureCredential
     except ImportError:
         raise MissingExtra("azure", "carrying jobs on Azure ML") from None
+    hush("azure.identity")
     return _asked(
         "opening the workspace",
         lambda: MLClient(

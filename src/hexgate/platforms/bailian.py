@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import yaml
 
-from hexgate.errors import JobSpecError
+from hexgate.errors import JobSpecError, extra_hint
 from hexgate.platforms import bailian_body
 from hexgate.platforms.bailian_check import body_findings
 from hexgate.platforms.bailian_rules import rule_findings
@@ -55,7 +55,7 @@ class Bailian:
             if not mistakes:
                 found = body_findings(body, name)
                 if found is None:
-                    why = "alibabacloud-pai-dlc20201203 is not installed: pip install 'hexgate[alibaba]'"
+                    why = f"alibabacloud-pai-dlc20201203 is not installed; {extra_hint('alibaba')}"
                     return Checked(Layer.VENDOR, skipped=why)
                 findings += found
         return Checked(Layer.VENDOR, tuple(findings))
@@ -68,7 +68,7 @@ class Bailian:
             findings += mistakes or rule_findings(body, name, len(text.encode()))
         return tuple(findings)
 
-    def dry_run(self, files: Native) -> Checked:  # noqa: ARG002
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:  # noqa: ARG002
         """PAI-DLC's API has no dry run."""
         return Checked(
             Layer.SERVER,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hexgate.platforms.base import Finding
+from hexgate.platforms.cloud_rules import bucket_findings, without_block
 from hexgate.platforms.command import job_environment, part_argv, shell_line
 from hexgate.platforms.spec import JobSpec, Mode, Resources
 
@@ -27,7 +28,7 @@ def spec_findings(spec: JobSpec) -> Iterator[Finding]:
     block = spec.block(PLATFORM)
     here = f"$.platform.{PLATFORM}"
     if not block:
-        yield Finding(here, "is missing, expected at least workspace_id and region")
+        yield without_block(spec, PLATFORM, "workspace_id and region")
         return
     if ("ecs_spec" in block) == ("quota_id" in block):
         got = "both" if "ecs_spec" in block else "neither"
@@ -52,8 +53,15 @@ def spec_findings(spec: JobSpec) -> Iterator[Finding]:
         )
     if spec.output.path is None and "role_arn" not in block:
         yield Finding("$.output.path", f"is missing, and {here}.role_arn too, as which the job could upload")
+    yield from _source_findings(spec, block["region"])
+
+
+def _source_findings(spec: JobSpec, region: str) -> Iterator[Finding]:
     for where, uri in _sources(spec):
-        if _source(uri, block["region"]) is None:
+        bucket = uri.removeprefix("oss://").partition("/")[0].partition(".")[0]
+        if uri.startswith("oss://") and (wrong := tuple(bucket_findings(bucket, where))):
+            yield from wrong
+        elif _source(uri, region) is None:
             yield Finding(
                 where,
                 f"got {uri}, expected oss://<bucket>/<folder>, dataset:<id>, nas://, cpfs:// or bmcpfs://",

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from hexgate.errors import InputError, MissingExtra, PlatformFailed
 from hexgate.platforms.bailian_body import PLATFORM, RUN_TAG, create_job_body
 from hexgate.platforms.base import JobState, Status
-from hexgate.platforms.cloud_client import endpoint_parts, without_secrets
+from hexgate.platforms.cloud_client import endpoint_parts, hush, without_secrets
 from hexgate.platforms.spec import JobSpec
 from hexgate.stores.retry import with_retries
 
@@ -42,6 +42,7 @@ STATES = {
 """Every state that the SDK names, in our words."""
 
 _SECRETS = ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN")
+_KEYS = "set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
 # These say that the caller or the call is wrong, and not that there is no such job.
 _OTHER_NOT_FOUND = (
     "InvalidAccessKeyId",
@@ -171,7 +172,7 @@ def _client(region: str | None) -> Any:
     if not (region or address):
         raise InputError(
             "PAI-DLC needs a region",
-            expected="ALIBABA_CLOUD_REGION_ID in the environment, such as cn-hangzhou",
+            hint="set ALIBABA_CLOUD_REGION_ID, such as cn-hangzhou, or give region in the job spec's platform.bailian",
         )
     config = Config(
         region_id=region,
@@ -192,14 +193,14 @@ def _chain() -> Any:
     from alibabacloud_credentials.client import Client
     from alibabacloud_credentials.exceptions import CredentialException
 
+    hush("credentials")
     chain = Client()
     try:
         chain.get_credential()
     except CredentialException:
         raise InputError(
             "no credentials for Alibaba Cloud",
-            expected="ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET in the environment, "
-            "OIDC, a profile of the aliyun program, or an instance's role",
+            hint=f"{_KEYS}, or use OIDC, a profile of the aliyun program, or an instance's role",
         ) from None
     return chain
 
@@ -231,6 +232,10 @@ def _failed(action: str, where: str, error: Exception) -> PlatformFailed:
     code = getattr(error, "code", None)
     message = getattr(error, "message", None) or error
     got = " ".join(str(part) for part in (status, code, message) if part)
+    whose = status in (401, 403) or str(code).startswith(("InvalidAccessKey", "InvalidSecurityToken"))
     return PlatformFailed(
-        f"PAI-DLC did not carry out {action}", where=where, got=without_secrets(got, _SECRETS)
+        f"PAI-DLC did not carry out {action}",
+        where=where,
+        got=without_secrets(got, _SECRETS),
+        hint=f"{_KEYS} of somebody who may do this in the workspace" if whose else None,
     )

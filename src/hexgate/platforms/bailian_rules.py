@@ -13,6 +13,7 @@ from typing import Any
 from hexgate.platforms.base import Finding
 from hexgate.platforms.cloud_rules import (
     Mounted,
+    bucket_findings,
     command_findings,
     env_findings,
     image_findings,
@@ -152,7 +153,10 @@ def _sources(body: dict[str, Any], root: str) -> Iterator[Finding]:
             got = "neither" if uri is None else "both"
             yield Finding(here, f"got {got} of DataSourceId and Uri, expected one of the two")
         if isinstance(uri, str) and uri.startswith("oss:") and not _OSS_URI.match(uri):
-            yield Finding(f"{here}.Uri", f"got {uri}, expected oss://<bucket>.<endpoint>/<folder>/")
+            bucket = uri.removeprefix("oss://").partition("/")[0].partition(".")[0]
+            yield from tuple(bucket_findings(bucket, f"{here}.Uri")) or (
+                Finding(f"{here}.Uri", f"got {uri}, expected oss://<bucket>.<endpoint>/<folder>/"),
+            )
         elif isinstance(uri, str) and not uri.startswith(("oss:", "nas:", "cpfs:", "bmcpfs:")):
             yield Finding(f"{here}.Uri", f"got {uri}, expected an oss, nas, cpfs or bmcpfs address")
         access = source.get("MountAccess")

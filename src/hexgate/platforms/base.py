@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from hexgate.platforms.spec import JobSpec
 
-__all__ = ["Checked", "Driver", "Finding", "JobState", "Layer", "Native", "Platform", "Status"]
+__all__ = ["Checked", "Driver", "Finding", "JobState", "Layer", "Native", "Platform", "Status", "TellsSpec"]
 
 Native = Mapping[str, str]
 """Native files of one job: name to text. The first is the one that is submitted."""
@@ -121,6 +121,18 @@ class Driver(Protocol):
         """
 
 
+@runtime_checkable
+class TellsSpec(Protocol):
+    """A driver that can say which spec a job was made from."""
+
+    def spec_sha256(self, native_id: str) -> str | None:
+        """Digest of the job's spec, without its run_id; None where the job does not say.
+
+        Raises:
+            PlatformFailed: if the platform does not answer.
+        """
+
+
 class Platform(Protocol):
     """One platform. Holds no state; importing its module imports no SDK."""
 
@@ -145,8 +157,13 @@ class Platform(Protocol):
     def native_findings(self, files: Native) -> Sequence[Finding]:
         """Layer RULES on native files: quantities, names, sizes, unresolved references, mounts, output."""
 
-    def dry_run(self, files: Native) -> Checked:
-        """Layer SERVER: ask the platform without starting anything. Says if it cannot be asked."""
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:
+        """Layer SERVER: ask the platform without starting anything. Says if it cannot be asked.
+
+        Args:
+            files: what to ask about.
+            spec: what they were rendered from, where there is one: its block says where to ask, as in `driver`.
+        """
 
     def driver(self, spec: JobSpec | None = None) -> Driver:
         """What carries jobs. Where and as whom comes from the spec's block and the environment.

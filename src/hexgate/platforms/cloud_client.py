@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from hexgate.errors import InputError
 
-__all__ = ["endpoint_parts", "without_secrets"]
+__all__ = ["endpoint_parts", "hush", "without_secrets"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LONGEST = 300
@@ -30,6 +31,11 @@ def endpoint_parts(name: str, address: str) -> tuple[str, str]:
             "plain http to another machine", where=name, expected="https: the calls carry tokens"
         )
     return parts.scheme, parts.netloc
+
+
+def hush(logger: str) -> None:
+    """Keep a package from logging what it fails at, with tracebacks, before it raises; the error says it."""
+    logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
 
 
 def without_secrets(text: str, names: Iterable[str]) -> str:

@@ -12,15 +12,18 @@ from typing import Any
 import yaml
 
 from hexgate.platforms.base import Finding
+from hexgate.platforms.spec import JobSpec
 
 __all__ = [
     "Mounted",
+    "bucket_findings",
     "command_findings",
     "env_findings",
     "image_findings",
     "mount_findings",
     "native_value",
     "placeholder_findings",
+    "without_block",
 ]
 
 _PLACEHOLDER = re.compile(r"\$\{\{[^}]*\}\}|\$\{[^}]*\}|<[A-Za-z][^<>\n]*>|\bREPLACE_ME\b|\breplace-with-")
@@ -33,6 +36,7 @@ _SECRET = re.compile(
 )
 _TAGGED = re.compile(r"^[^/@]+(/[^/@]+)*:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]*)(@sha256:[0-9a-f]{64})?$")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _MOUNT_PATH = re.compile(r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")
 
 
@@ -46,6 +50,14 @@ class Mounted:
     """Its place in the container."""
     writable: bool
     """Whether the job may write there."""
+
+
+def without_block(spec: JobSpec, platform: str, needed: str) -> Finding:
+    """A spec that says nothing to a platform, and to which others it does."""
+    others = ", ".join(sorted(spec.platform)) or "local, which needs no block"
+    return Finding(
+        f"$.platform.{platform}", f"is missing, expected at least {needed}; the spec is for {others}"
+    )
 
 
 def native_value(name: str, text: str) -> tuple[Any, list[Finding]]:
@@ -71,6 +83,15 @@ def placeholder_findings(value: Any, where: str) -> Iterator[Finding]:
         pattern = _PLACEHOLDER_IN_COMMAND if where.rpartition(".")[2] in _COMMANDS else _PLACEHOLDER
         if found := pattern.search(value):
             yield Finding(where, f"got {found[0]}, which nothing fills in, expected its value")
+
+
+def bucket_findings(bucket: str, where: str) -> Iterator[Finding]:
+    """A bucket's name that neither OSS nor TOS would give."""
+    if not _BUCKET.fullmatch(bucket):
+        yield Finding(
+            where,
+            f"got {bucket or 'no bucket'}, expected a bucket name of 3 to 63 characters: a-z, 0-9 and -",
+        )
 
 
 def image_findings(ref: Any, where: str) -> Iterator[Finding]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ from typing import Any
 from hexgate.contract.canonical import NotStrictJson, parse_strict, sha256_file
 from hexgate.contract.collected import (
     COLLECTED,
+    REFUSED,
+    TOLD_BY_ARTIFACTS,
     Collected,
     Part,
     PartState,
@@ -26,8 +31,6 @@ from hexgate.stores.parts import MANIFEST, Attempt, attempts, fetch
 __all__ = ["Expected", "collect_run", "expectation"]
 
 _KILLED = 128
-# After these, every indicator's artifact says itself how it stands.
-_TOLD_BY_ARTIFACTS = frozenset({ExitCode.OK, ExitCode.EVIDENCE, ExitCode.TARGET, ExitCode.INTERRUPTED})
 _SAME_IN_A_RUN = ("spec_sha256", "image", "platform")
 
 
@@ -73,7 +76,8 @@ def collect_run(
 ) -> Collected:
     """Bring the parts of a run into ``<dest>/<part>/``, and write ``<dest>/collected.json``.
 
-    What is there already with the right digest is not fetched again. Whatever came is kept, whatever is wrong with it.
+    What is there already with the right digest is not fetched again. Whatever came is kept, whatever is wrong with it;
+    but a part that is not found lies in ``<dest>/.refused/<part>/``, until a later call finds it whole.
 
     Args:
         store: where the run's parts are.
@@ -98,7 +102,12 @@ def collect_run(
     parts = []
     for one in _held_together(chosen, expected):
         say(f"{one.part}: {one.detail or one.state.value}")
-        parts.append(_fetched(store, one, dest, before.get(one.part)))
+        try:
+            parts.append(_fetched(store, one, dest, before.get(one.part)))
+        except OSError as error:
+            raise InputError(
+                f"the part {one.part} cannot be kept ({error.strerror})", where=str(error.filename or dest)
+            ) from None
     collected = Collected(expected.run_id, store.uri, expected.parts, expected.until, utc_now(), tuple(parts))
     try:
         dest.mkdir(parents=True, exist_ok=True)
@@ -124,28 +133,38 @@ def _before(dest: Path, run_id: str) -> dict[str, Part]:
 
 
 def _choose(name: str, tries: Sequence[Attempt], store: Store, expected: Expected) -> _Chosen:
-    refused = [one for one in tries if one.manifest is None and _has_manifest(one)]
     ended = [one for one in tries if one.manifest is not None]
+    refused = [one for one in tries if one.manifest is None and _is_refused(one, ended, store)]
     if refused:
         state = PartState.MIXED if _is_foreign(refused[0], store, expected.run_id) else PartState.UNREADABLE
         return _Chosen(name, state, f"attempt {refused[0].attempt}: {refused[0].fault}")
-    if not ended:
-        if tries:
-            why = f"attempt {tries[-1].attempt} left {len(tries[-1].keys)} files and no {MANIFEST}"
-            return _Chosen(name, PartState.UNFINISHED, why)
-        return _Chosen(name, PartState.MISSING, "the store holds nothing of it")
+    if ended:
+        return _of_ended(name, ended, expected)
+    if tries:
+        why = f"attempt {tries[-1].attempt} left {len(tries[-1].keys)} files and no {MANIFEST}"
+        return _Chosen(name, PartState.UNFINISHED, why)
+    return _Chosen(name, PartState.MISSING, "the store holds nothing of it")
+
+
+def _of_ended(name: str, ended: Sequence[Attempt], expected: Expected) -> _Chosen:
+    """Which of the attempts that came to an end counts, the earliest first."""
     usable = [one for one in ended if not _broke_down(_told(one)["exit_code"])]
     counts = usable[-1] if usable else ended[-1]
-    if len(usable) > 1 and len({_digests(one) for one in usable}) > 1:
+    told = _told(counts)
+    state, why = PartState.FOUND, None
+    if len({_digests(one) for one in usable}) > 1:
         both = " and ".join(one.attempt for one in usable)
-        return _Chosen(name, PartState.DUPLICATE, f"the attempts {both} ended with different files", counts)
-    if expected.until is not None and _told(counts)["ended_at"] > expected.until:
-        why = f"ended at {_told(counts)['ended_at']}, after {expected.until}"
-        return _Chosen(name, PartState.LATE, why, counts)
-    if _told(counts)["exit_code"] not in _TOLD_BY_ARTIFACTS:
-        why = f"its command ended with exit code {_told(counts)['exit_code']}"
-        return _Chosen(name, PartState.FAILED, why, counts)
-    return _Chosen(name, PartState.FOUND, None, counts)
+        state, why = PartState.DUPLICATE, f"the attempts {both} ended with different files"
+    elif expected.until is not None and told["ended_at"] > expected.until:
+        state, why = PartState.LATE, f"ended at {told['ended_at']}, after {expected.until}"
+    elif told["exit_code"] not in TOLD_BY_ARTIFACTS:
+        state, why = PartState.FAILED, f"its command ended with exit code {told['exit_code']}"
+    elif not told["files"]:
+        state, why = (
+            PartState.FAILED,
+            f"its command left no file, and ended with exit code {told['exit_code']}",
+        )
+    return _Chosen(name, state, why, counts)
 
 
 def _told(attempt: Attempt) -> Mapping[str, Any]:
@@ -154,19 +173,32 @@ def _told(attempt: Attempt) -> Mapping[str, Any]:
     return attempt.manifest
 
 
-def _has_manifest(attempt: Attempt) -> bool:
-    return any(key.endswith(f"/{attempt.attempt}/{MANIFEST}") for key in attempt.keys)
+def _manifest_key(attempt: Attempt) -> str | None:
+    return next((key for key in attempt.keys if key.endswith(f"/{attempt.attempt}/{MANIFEST}")), None)
+
+
+def _is_refused(attempt: Attempt, ended: Sequence[Attempt], store: Store) -> bool:
+    """Whether an attempt has a manifest that is none. One cut off on its way counts as absent once a later ended."""
+    key = _manifest_key(attempt)
+    if key is None:
+        return False
+    later = any(one.attempt > attempt.attempt for one in ended)
+    return not later or _json(store, key) is not None
 
 
 def _is_foreign(attempt: Attempt, store: Store, run_id: str) -> bool:
     """Whether a manifest that was refused says that it is of another run."""
-    key = next(key for key in attempt.keys if key.endswith(f"/{attempt.attempt}/{MANIFEST}"))
-    try:
-        value = parse_strict(store.get_bytes(key) or b"")
-    except NotStrictJson:
-        return False
+    value = _json(store, _manifest_key(attempt) or "")
     said = value.get("run_id") if isinstance(value, dict) else None
     return isinstance(said, str) and said != run_id
+
+
+def _json(store: Store, key: str) -> Any:
+    """What a key holds; None where that is not JSON."""
+    try:
+        return parse_strict(store.get_bytes(key) or b"")
+    except NotStrictJson:
+        return None
 
 
 def _broke_down(exit_code: int) -> bool:
@@ -233,30 +265,48 @@ def _shown(value: object) -> str:
 
 
 def _fetched(store: Store, one: _Chosen, dest: Path, before: Part | None) -> Part:
+    whole, refused = dest / one.part, dest / REFUSED / one.part
+    if before is not None and before.folder is not None and one.attempt is not None:
+        if before.attempt != one.attempt.attempt:
+            _clear(dest / before.folder, before.files)
+        elif one.state is PartState.FOUND and dest / before.folder == refused:
+            _move(refused, whole)
+    if one.state is not PartState.FOUND:
+        _move(whole, refused)
     if one.attempt is None or one.attempt.manifest is None:
         return Part(one.part, one.state, one.detail)
     manifest = one.attempt.manifest
-    folder = dest / one.part
-    if before is not None and before.attempt != one.attempt.attempt:
-        _clear(folder, before.files)
-    faults = fetch(store, one.attempt, folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder cannot be made ({error.strerror})", where=str(folder)) from None
     state, detail = one.state, one.detail
+    folder = whole if state is PartState.FOUND else refused
+    faults = fetch(store, one.attempt, folder)
     if faults:
-        state = PartState.UNREADABLE if state is PartState.FOUND else state
         detail = "; ".join([*filter(None, [detail]), *faults])
+    if faults and state is PartState.FOUND:
+        state = PartState.UNREADABLE
+        _move(folder, refused)
+        folder = refused
+    folder.mkdir(parents=True, exist_ok=True)
     return Part(
         one.part,
         state,
         detail,
         one.attempt.attempt,
-        one.part,
+        folder.relative_to(dest).as_posix(),
         manifest["exit_code"],
         tuple(manifest["files"]),
     )
+
+
+def _move(source: Path, target: Path) -> None:
+    """Give a folder another place. What lay there goes aside, to the first name that is free."""
+    if not os.path.lexists(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):
+        # No part has a point in its name.
+        aside = (target.with_name(f"{target.name}.{number}") for number in itertools.count(1))
+        target.rename(next(path for path in aside if not os.path.lexists(path)))
+    source.rename(target)
 
 
 def _clear(folder: Path, files: Sequence[Mapping[str, Any]]) -> None:
@@ -265,3 +315,6 @@ def _clear(folder: Path, files: Sequence[Mapping[str, Any]]) -> None:
         path = folder / str(file["path"])
         if path.is_file() and sha256_file(path) == file["sha256"]:
             path.unlink()
+    for path in (*sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True), folder):
+        with suppress(OSError):
+            path.rmdir()

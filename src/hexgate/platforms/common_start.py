@@ -1,15 +1,19 @@
 """A common start for the shards of a run, agreed through its store with new keys alone.
 
-Each shard puts ``<run_id>/.ready/<index>-<attempt>``. Shard 0 waits for all of them and puts
-``<run_id>/.start/<attempt>`` with an instant some seconds ahead; the others poll for it. A start that has passed is
-never joined: a load that began later than the others would not be part of theirs.
+Each shard puts ``<run_id>/.come/<index>-<attempt>``, looks for a start, and puts ``<run_id>/.ready/<index>-<attempt>``:
+then it waits. One that dies afterwards stays ready, and the others start without waiting for its next attempt. Shard 0
+waits for all of them and puts ``<run_id>/.start/<attempt>`` with an instant some seconds ahead; the others poll for it.
+A start that has passed is never joined: a load that began later than the others would not be part of theirs.
+
+The instant is one of shard 0's clock, and every shard holds its own against it: one that polls sees the start appear
+while it lies about ``lead_s`` ahead, whatever the time is. Where it does not, the clocks disagree and nothing is run.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -19,6 +23,9 @@ from hexgate.platforms.shard import ShardPlace
 from hexgate.stores.base import Store
 
 __all__ = ["Pace", "Start", "agree_on_start"]
+
+# The announcement's own way into the store, and what a look takes.
+_SLACK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,11 @@ class Start:
     """RFC 3339, UTC, with fractions of a second."""
     absent: tuple[int, ...]
     """The shards that were not there when it was announced."""
+    lead_s: float
+    """How far ahead of its announcement it lies, by the clock of shard 0."""
+    clock_bound_s: float | None = None
+    """This shard's clock is that of shard 0 to so many seconds; None where nobody could tell, as it did not see the
+    start appear."""
 
 
 def agree_on_start(
@@ -61,16 +73,23 @@ def agree_on_start(
         say: is told who is waited for, and who is absent.
 
     Raises:
-        TargetFailed: if the start has passed, or none was announced in time; nothing has been measured then.
+        TargetFailed: if the start has passed, none was announced in time, or this machine's clock is not that of
+            shard 0; nothing has been measured then.
         StoreFailed: if the store does not answer.
     """
     ready, starts = f"{run_id}/.ready/", f"{run_id}/.start/"
-    store.put_bytes(f"{ready}{place.index}-{attempt}", attempt.encode())
+    # A folder that is the store is there once something was put into it.
+    store.put_bytes(f"{run_id}/.come/{place.index}-{attempt}", attempt.encode())
+    # Looked for before shard 0 can know of this shard, so that only who comes too late finds it there.
+    looked = pace.now()
     start = _announced(store, starts)
+    store.put_bytes(f"{ready}{place.index}-{attempt}", attempt.encode())
     if start is None and place.index == 0:
         start = _announce(store, ready, starts, place, attempt, pace, say)
     elif start is None:
-        start = _await(store, ready, starts, pace, say)
+        start = _await(store, ready, starts, looked, pace, say)
+    elif _instant(start.at) - pace.now() > timedelta(seconds=start.lead_s + _SLACK_S):
+        raise _clocks_disagree(store, start, pace)
     if _instant(start.at) <= pace.now():
         raise TargetFailed(
             "the common start of this run has passed; this attempt came too late to take part",
@@ -78,7 +97,8 @@ def agree_on_start(
             got=start.at,
             hint="submit the job again, as a new run",
         )
-    say(f"shard {place}: starts at {start.at}")
+    known = "not known" if start.clock_bound_s is None else f"at most {start.clock_bound_s:.3f} s"
+    say(f"shard {place}: starts at {start.at}; its clock is off from that of shard 0 by: {known}")
     return start
 
 
@@ -100,16 +120,33 @@ def _announce(
     if absent:
         say(f"shard {place}: goes on without the shards {', '.join(map(str, absent))}, which are not there")
     at = pace.now() + timedelta(seconds=pace.lead_s)
-    start = Start(f"{at:%Y-%m-%dT%H:%M:%S.%f}Z", tuple(absent))
-    store.put_bytes(starts + attempt, canonical_bytes({"at": start.at, "absent": list(start.absent)}))
+    start = Start(f"{at:%Y-%m-%dT%H:%M:%S.%f}Z", tuple(absent), pace.lead_s, 0.0)
+    began = pace.now()
+    announced = {"at": start.at, "absent": list(start.absent), "lead_s": start.lead_s}
+    store.put_bytes(starts + attempt, canonical_bytes(announced))
+    took_s = (pace.now() - began).total_seconds()
+    if not 0 <= took_s <= _SLACK_S:
+        raise TargetFailed(
+            "the store took too long for the common start, so that no shard can hold its clock against it",
+            where=store.uri,
+            got=f"{took_s:.1f} s",
+            expected=f"at most {_SLACK_S:g} s",
+            hint="submit again, as a new run",
+        )
     return start
 
 
-def _await(store: Store, ready: str, starts: str, pace: Pace, say: Callable[[str], None]) -> Start:
+def _await(
+    store: Store, ready: str, starts: str, looked: datetime, pace: Pace, say: Callable[[str], None]
+) -> Start:
     patience = timedelta(seconds=pace.ready_timeout_s)
     until = pace.now() + patience
     met_first = False
-    while (start := _announced(store, starts)) is None:
+    while True:
+        before, looked = looked, pace.now()
+        start = _announced(store, starts)
+        if start is not None:
+            break
         if not met_first and 0 in _present(store, ready):
             # From here on it waits for the others, as long as it may.
             met_first = True
@@ -124,7 +161,24 @@ def _await(store: Store, ready: str, starts: str, pace: Pace, say: Callable[[str
         pace.sleep(pace.poll_s)
     if start.absent:
         say(f"shard 0 goes on without the shards {', '.join(map(str, start.absent))}")
-    return start
+    now = pace.now()
+    ahead_s = start.lead_s - (_instant(start.at) - now).total_seconds()
+    if abs(ahead_s) > pace.poll_s + _SLACK_S:
+        raise _clocks_disagree(store, start, pace)
+    # What is ahead is the clock's error and the time since the announcement, and that came after the look before.
+    since_s = max(0.0, (now - before).total_seconds()) + _SLACK_S
+    return replace(start, clock_bound_s=max(abs(ahead_s), abs(ahead_s - since_s)))
+
+
+def _clocks_disagree(store: Store, start: Start, pace: Pace) -> TargetFailed:
+    left_s = (_instant(start.at) - pace.now()).total_seconds()
+    return TargetFailed(
+        "the clocks of this machine and of that of shard 0 disagree, or the store hid the start from this one",
+        where=store.uri,
+        got=f"a start {left_s:.1f} s ahead by this clock",
+        expected=f"{start.lead_s:g} s, to {pace.poll_s + _SLACK_S:g} s",
+        hint="set the clocks by NTP, and submit again, as a new run",
+    )
 
 
 def _present(store: Store, ready: str) -> set[int]:
@@ -142,7 +196,9 @@ def _announced(store: Store, starts: str) -> Start | None:
     for entry in store.list(starts):
         try:
             value: Any = parse_strict(store.get_bytes(entry.key) or b"")
-            start = Start(str(value["at"]), tuple(int(index) for index in value["absent"]))
+            start = Start(
+                str(value["at"]), tuple(int(index) for index in value["absent"]), float(value["lead_s"])
+            )
             _instant(start.at)
         except (NotStrictJson, KeyError, TypeError, ValueError):
             continue

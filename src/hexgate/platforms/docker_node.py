@@ -67,7 +67,7 @@ class DockerNode:
         """Layer RULES on run.sh."""
         return list(script_findings(files, self.name))
 
-    def dry_run(self, files: Native) -> Checked:
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:  # noqa: ARG002
         """Layer SERVER: whether the engine answers, knows the image, and has NVIDIA's runtime where it is needed.
 
         run.sh itself is not run: a changed one may do anything. ``run.sh --dry-run`` on the node does the rest.

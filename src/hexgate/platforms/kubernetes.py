@@ -47,7 +47,7 @@ class Kubernetes:
         """Layer RULES on native files."""
         return native_findings(files)
 
-    def dry_run(self, files: Native) -> Checked:
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:  # noqa: ARG002
         """Layer SERVER: the cluster's own admission, without creating anything."""
         from hexgate.platforms.kubernetes_check import dry_run
 

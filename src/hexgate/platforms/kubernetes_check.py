@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from hexgate.errors import HexgateError
+from hexgate.errors import HexgateError, extra_hint
 from hexgate.platforms.base import Checked, Finding, Layer, Native
 from hexgate.platforms.kubernetes_client import Cluster, connect, problem_of
 
@@ -26,7 +26,7 @@ def check(files: Native) -> Checked:
         from referencing import Registry, Resource
     except ImportError:
         return Checked(
-            Layer.VENDOR, skipped="kubernetes-validate is not installed: pip install 'hexgate[kubernetes]'"
+            Layer.VENDOR, skipped=f"kubernetes-validate is not installed; {extra_hint('kubernetes')}"
         )
     folder = f"kubernetes-json-schema/v{_release(utils.all_versions())}-local-strict"
     schema = utils.schema_contents(f"{folder}/job-batch-v1.json", VERSION)

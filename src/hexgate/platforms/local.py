@@ -78,7 +78,7 @@ class Local:
             for path, problem in _native_mistakes(_processes(text))
         ]
 
-    def dry_run(self, files: Native) -> Checked:
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:  # noqa: ARG002
         """Whether the programs of its processes are on this machine."""
         found = [
             Finding(f"{name}: $.processes[{index}].argv[0]", f"{argv[0]} is not a program of this machine")

@@ -47,6 +47,7 @@ _OF_A_JOB = frozenset(
         "SHARD",
         "SHARDS",
         "START_AT",
+        "CLOCK_BOUND_S",
         "IMAGE",
         "JOB_ID",
         "SPEC_SHA256",

@@ -14,21 +14,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hexgate.contract.collected import TOLD_BY_ARTIFACTS
 from hexgate.contract.provenance import current_run_id, new_run_id, utc_now
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import ExitCode, HexgateError, InputError, Interrupted
 from hexgate.platforms.command import runnable
 from hexgate.platforms.common_start import Pace, agree_on_start
 from hexgate.platforms.shard import ShardPlace, find_shard
-from hexgate.stores.parts import PartHead, publish
+from hexgate.stores.keys import is_key
+from hexgate.stores.parts import MANIFEST, PartHead, publish
 from hexgate.stores.registry import open_store
 
 __all__ = ["PartJob", "part_job", "run_part"]
 
+_LONGEST_PATH = 512
 _CANNOT_RUN, _NOT_FOUND = 126, 127
 # On Windows a wait without an end lets no signal through.
 _LOOK_EVERY_S = 1.0 if os.name == "nt" else None
-_STOPS = (signal.SIGTERM, signal.SIGINT)
+_HANG_UP = getattr(signal, "SIGHUP", None)
+# What a job's environment around this one may say, and what holds only where this one says it again.
+_OF_SHARDS = ("HEXGATE_SHARD", "HEXGATE_START_AT", "HEXGATE_CLOCK_BOUND_S")
 
 
 @dataclass(frozen=True)
@@ -117,11 +122,14 @@ def _run_id(environ: Mapping[str, str], *, alone: bool) -> str:
 def run_part(job: PartJob, *, say: Callable[[str], None] = lambda _: None) -> int:
     """Run the command, and publish everything that it left: its files first, the manifest last.
 
-    SIGTERM and SIGINT go on to the command, whose partial results are then published as they are. Where publishing
-    fails, what was measured stays on this machine, and `say` is told where.
+    SIGTERM and SIGINT go on to the command, SIGHUP as SIGTERM; its partial results are then published as they are.
+    Where publishing fails, what was measured stays on this machine, and `say` is told where. What no manifest can name
+    (a link out of the folder, a special file, a name that is no key, its own ``manifest.json``) is kept here too; the
+    rest is published, with an exit code after which nothing counts the part as found.
 
     Returns:
-        The exit code of the command, 128 + n where signal n ended it; 5 where publishing failed.
+        The exit code of the command, 128 + n where signal n ended it; 5 where publishing failed; 70 where something
+        could not be published and the command's own code would let the part count.
 
     Raises:
         InputError: if the output is no store, or what the environment says fits in no manifest; nothing was run.
@@ -129,11 +137,13 @@ def run_part(job: PartJob, *, say: Callable[[str], None] = lambda _: None) -> in
         TargetFailed: if the shards find no common start; nothing was run.
         Interrupted: if it was stopped before the command began.
     """
+    say = _unfailing(say)
     store = open_store(job.output)
     _refuse_unfit(job)
     say(f"run {job.run_id}, part {job.part}, into {store.uri}")
     attempt = new_run_id()
-    environment = dict(os.environ) | {"HEXGATE_RUN_ID": job.run_id}
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_SHARDS}
+    environment["HEXGATE_RUN_ID"] = job.run_id
     with _Child() as child:
         if job.place is None:
             # A store that takes nothing is better known before an hour of measuring than after it.
@@ -141,11 +151,16 @@ def run_part(job: PartJob, *, say: Callable[[str], None] = lambda _: None) -> in
         else:
             start = agree_on_start(store, job.run_id, job.place, attempt, job.pace, say)
             environment |= {"HEXGATE_SHARD": str(job.place), "HEXGATE_START_AT": start.at}
+            if start.clock_bound_s is not None:
+                environment["HEXGATE_CLOCK_BOUND_S"] = f"{start.clock_bound_s:.6f}"
         scratch = Path(tempfile.mkdtemp(prefix="hexgate-part-"))
         started_at = utc_now()
         code = child.run(_filled(job.argv, scratch), environment, say)
         say(f"the command ended with exit code {code}")
         try:
+            if _set_apart(scratch, say) and code in TOLD_BY_ARTIFACTS:
+                code = ExitCode.INTERNAL
+                say(f"the part is not whole, and is published with exit code {code:d}")
             manifest = publish(store, scratch, _head(job, code, started_at))
         except (HexgateError, OSError) as error:
             say(f"not published: {error}")
@@ -154,6 +169,54 @@ def run_part(job: PartJob, *, say: Callable[[str], None] = lambda _: None) -> in
     shutil.rmtree(scratch, ignore_errors=True)
     say(f"published {len(manifest['files'])} files as {job.run_id}/{job.part}/{manifest['attempt']}")
     return code
+
+
+def _unfailing(say: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, but a terminal that went away is no reason to publish nothing."""
+
+    def quietly(line: str) -> None:
+        with suppress(OSError):
+            say(line)
+
+    return quietly
+
+
+def _set_apart(scratch: Path, say: Callable[[str], None]) -> bool:
+    """Move what cannot be published out of a folder, and return whether there was any."""
+    aside: Path | None = None
+    # What linked to one of them links to nothing afterwards, and goes too.
+    while odd := _odd(scratch):
+        aside = aside or Path(tempfile.mkdtemp(prefix="hexgate-odd-"))
+        for number, (path, why) in enumerate(odd, len(list(aside.iterdir()))):
+            say(
+                f"not published: {path.relative_to(scratch).as_posix()!a} {why}; kept as {aside / str(number)}"
+            )
+            path.rename(aside / str(number))
+    return aside is not None
+
+
+def _odd(scratch: Path) -> list[tuple[Path, str]]:
+    """What no manifest can name, or nobody can read, and why."""
+    found: list[tuple[Path, str]] = []
+    inside = os.path.realpath(scratch)
+    for parent, folders, names in os.walk(scratch):
+        for name in (*folders, *names):
+            path = Path(parent, name)
+            told = path.relative_to(scratch).as_posix()
+            if path.is_symlink() and path.is_dir():
+                found.append((path, "is a symbolic link to a folder"))
+            elif not Path(os.path.realpath(path)).is_relative_to(inside):
+                found.append((path, "is a symbolic link to the outside"))
+            elif not is_key(told) or ".." in told or len(told) > _LONGEST_PATH:
+                found.append((path, "cannot be a key of a store"))
+            elif name in folders:
+                continue
+            elif not path.is_file() or not os.access(path, os.R_OK):
+                found.append((path, "is no file that can be read"))
+            elif told == MANIFEST:
+                found.append((path, "has the name of the part's own manifest"))
+        folders[:] = [name for name in folders if Path(parent, name) not in dict(found)]
+    return found
 
 
 def _head(job: PartJob, code: int, started_at: str) -> PartHead:
@@ -197,7 +260,7 @@ class _Child:
         self._before: list[tuple[signal.Signals, Any]] = []
 
     def __enter__(self) -> _Child:
-        self._before = [(number, signal.signal(number, self._stop)) for number in _STOPS]
+        self._before = [(number, signal.signal(number, self._stop)) for number in _stops()]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -215,7 +278,7 @@ class _Child:
 
     @staticmethod
     def _tell(process: subprocess.Popen[bytes], signum: int) -> None:
-        if os.name == "nt":
+        if os.name == "nt" or signum == _HANG_UP:
             process.terminate()
         else:
             process.send_signal(signum)
@@ -233,6 +296,14 @@ class _Child:
             self._tell(self._process, self._stopped_by)
         code = _wait(self._process)
         return 128 - code if code < 0 else min(code, 255)
+
+
+def _stops() -> tuple[signal.Signals, ...]:
+    """The signals that go on to the command: that of a closed terminal too, unless nohup has it ignored."""
+    stops = (signal.SIGTERM, signal.SIGINT)
+    if _HANG_UP is None or signal.getsignal(_HANG_UP) is signal.SIG_IGN:
+        return stops
+    return (*stops, _HANG_UP)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -47,7 +47,7 @@ class Slurm:
         """Layer RULES on native files."""
         return native_findings(files)
 
-    def dry_run(self, files: Native) -> Checked:
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:  # noqa: ARG002
         """Layer SERVER: ``sbatch --test-only``, and the partition's time limit, which that does not look at."""
         from hexgate.platforms.slurm_check import dry_run
 

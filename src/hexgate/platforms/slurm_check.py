@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from hexgate.errors import HexgateError
 from hexgate.platforms.base import Checked, Finding, Layer, Native
-from hexgate.platforms.slurm_client import command_path, run
+from hexgate.platforms.slurm_client import command_path, run, said
 from hexgate.platforms.slurm_header import read_header
 from hexgate.platforms.slurm_rules import minutes_of
 
@@ -26,10 +26,13 @@ def check(files: Native) -> Checked:
     for name, text in files.items():
         found += [Finding(f"{name}: line {line}", problem) for line, problem in sorted(read_header(text)[1])]
         if tools["bash"] is not None:
-            found += [Finding(f"{name}: line {line}", said) for line, said in _bash(tools["bash"], text)]
+            found += [
+                Finding(f"{name}: line {line}", problem) for line, problem in _bash(tools["bash"], text)
+            ]
         if tools["shellcheck"] is not None:
             found += [
-                Finding(f"{name}: line {line}", said) for line, said in _shellcheck(tools["shellcheck"], text)
+                Finding(f"{name}: line {line}", problem)
+                for line, problem in _shellcheck(tools["shellcheck"], text)
             ]
     lacking = [name for name, path in tools.items() if path is None]
     skipped = (
@@ -71,21 +74,12 @@ def dry_run(files: Native) -> Checked:
         try:
             ended = run(["sbatch", "--test-only"], text=text, refusals=True)
             if ended.returncode != 0:
-                found.append(Finding(name, _refusal(ended.stderr)))
+                found.append(Finding(name, said(ended)))
                 continue
-            found += [Finding(f"{name}: line {line}", said) for line, said in _over_limit(text)]
+            found += [Finding(f"{name}: line {line}", problem) for line, problem in _over_limit(text)]
         except HexgateError as error:
             return Checked(Layer.SERVER, skipped=str(error))
     return Checked(Layer.SERVER, tuple(found))
-
-
-def _refusal(stderr: str) -> str:
-    said = [
-        line.removeprefix("sbatch: error: ").removeprefix("sbatch: fatal: ") for line in stderr.splitlines()
-    ]
-    return (
-        "; ".join(line.strip() for line in said if line.strip()) or "sbatch refuses it and does not say why"
-    )
 
 
 def _over_limit(text: str) -> Iterator[tuple[int, str]]:

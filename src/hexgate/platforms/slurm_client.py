@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from pathlib import Path
 from hexgate.errors import InputError, PlatformFailed
 from hexgate.stores.retry import with_retries
 
-__all__ = ["ControllerSilent", "command_path", "require", "run"]
+__all__ = ["ControllerSilent", "command_path", "require", "run", "said"]
 
 _TIMEOUT_S = 60
+_HINT = "run hexgate where sinfo answers, such as on a login node"
 _MAY_PASS = (
     "Unable to contact slurm controller",
     "Socket timed out",
@@ -27,6 +29,14 @@ _MAY_PASS = (
     "Resource temporarily unavailable",
     "Slurm backup controller in standby mode",
 )
+_NO_CLUSTER = (
+    "Could not establish a configuration source",
+    "Unable to process configuration file",
+    "Munge encode failed",
+    "Protocol authentication error",
+    "Incompatible versions of client and server code",
+)
+"""The controller cannot be asked from here, whatever the job."""
 _KEPT = {"SBATCH_ACCOUNT", "SBATCH_CLUSTERS", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION"}
 
 
@@ -72,7 +82,7 @@ def run(
     Raises:
         InputError: if there is no such command.
         ControllerSilent: if the controller does not answer.
-        PlatformFailed: if the command refuses.
+        PlatformFailed: if the command refuses, or knows no cluster.
     """
     path = require(argv[0])
     kept = {
@@ -95,18 +105,23 @@ def run(
         except subprocess.TimeoutExpired:
             raise ControllerSilent(f"{argv[0]} did not end within {_TIMEOUT_S} s") from None
         if ended.returncode != 0 and any(words in ended.stderr for words in _MAY_PASS):
-            raise ControllerSilent(
-                f"{argv[0]}: {_said(ended)}", hint="sinfo tells whether the controller is there"
-            )
+            raise ControllerSilent(f"{argv[0]}: {said(ended)}", hint=_HINT)
+        if ended.returncode != 0 and any(words in ended.stderr for words in _NO_CLUSTER):
+            raise PlatformFailed(f"{argv[0]} finds no Slurm controller", got=said(ended), hint=_HINT)
         return ended
 
     ended = with_retries(
         attempt, transient=lambda error: isinstance(error, ControllerSilent), attempts=1 if once else 4
     )
     if ended.returncode != 0 and not refusals:
-        raise PlatformFailed(f"{argv[0]}: {_said(ended)}", got=f"exit code {ended.returncode}")
+        raise PlatformFailed(f"{argv[0]}: {said(ended)}", got=f"exit code {ended.returncode}")
     return ended
 
 
-def _said(ended: subprocess.CompletedProcess[str]) -> str:
-    return " ".join((ended.stderr or ended.stdout).split()) or "no message"
+def said(ended: subprocess.CompletedProcess[str]) -> str:
+    """What a command said, on one line, without its name before each of its lines."""
+    lines = (
+        re.sub(r"^[a-z]+: (?:(?:error|fatal): )?", "", line.strip())
+        for line in (ended.stderr or ended.stdout).splitlines()
+    )
+    return "; ".join(line for line in lines if line) or "no message"

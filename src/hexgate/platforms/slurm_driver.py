@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hexgate.errors import InputError, PlatformFailed
 from hexgate.platforms.base import JobState, Status
 from hexgate.platforms.slurm import Slurm
-from hexgate.platforms.slurm_client import ControllerSilent, run
+from hexgate.platforms.slurm_client import ControllerSilent, run, said
 from hexgate.platforms.slurm_script import FILE
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _remembered(native_id: str) -> list[_Task]:
     if ended.returncode != 0:
         if _NOT_KNOWN in ended.stderr:
             return []
-        raise PlatformFailed(f"scontrol: {' '.join(ended.stderr.split())}", where=f"job {native_id}")
+        raise PlatformFailed(f"scontrol: {said(ended)}", where=f"job {native_id}")
     tasks = []
     for line in ended.stdout.splitlines():
         fields = dict(re.findall(r"(\S+?)=(\S*)", line))

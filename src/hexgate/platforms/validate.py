@@ -112,17 +112,17 @@ def check_job(name: str, spec: JobSpec, platform: Platform, *, ask_server: bool 
         return Report(
             (fine, _not_looked(Layer.VENDOR, why), _rules(found), _not_looked(Layer.SERVER, why)), spec
         )
-    return Report((fine, *_native_layers(files, platform, ask_server=ask_server)), spec)
+    return Report((fine, *_native_layers(files, platform, spec, ask_server=ask_server)), spec)
 
 
 def check_native(files: Native, platform: Platform, *, ask_server: bool = False) -> Report:
     """Hold native files, as rendered or as a user has changed them, against the layers that they have."""
     spec = _not_looked(Layer.SPEC, "a native file has no job spec")
-    return Report((spec, *_native_layers(files, platform, ask_server=ask_server)))
+    return Report((spec, *_native_layers(files, platform, None, ask_server=ask_server)))
 
 
 def _native_layers(
-    files: Native, platform: Platform, *, ask_server: bool
+    files: Native, platform: Platform, spec: JobSpec | None, *, ask_server: bool
 ) -> tuple[Checked, Checked, Checked]:
     try:
         vendor = platform.check(files)
@@ -135,7 +135,7 @@ def _native_layers(
         server = _not_looked(Layer.SERVER, "the layers before it found mistakes")
     else:
         try:
-            server = platform.dry_run(files)
+            server = platform.dry_run(files, spec)
         except (InputError, MissingExtra) as error:
             server = _not_looked(Layer.SERVER, str(error))
     return vendor, rules, server

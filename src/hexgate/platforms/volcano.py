@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import yaml
 
-from hexgate.errors import JobSpecError
+from hexgate.errors import JobSpecError, extra_hint
 from hexgate.platforms import volcano_body
 from hexgate.platforms.base import Checked, Driver, Finding, Layer, Native
 from hexgate.platforms.cloud_rules import native_value
@@ -61,7 +61,7 @@ class Volcano:
             if name.endswith(".json"):
                 found = body_findings(value, name)
                 if found is None:
-                    why = "volcenginesdk-mlplatform20240701 is not installed: pip install 'hexgate[volcano]'"
+                    why = f"volcenginesdk-mlplatform20240701 is not installed; {extra_hint('volcano')}"
                     skipped = f"{name}: {why}"
                 findings += found or []
             else:
@@ -77,12 +77,12 @@ class Volcano:
             findings += mistakes or rules(value, name)
         return tuple(findings)
 
-    def dry_run(self, files: Native) -> Checked:
+    def dry_run(self, files: Native, spec: JobSpec | None = None) -> Checked:
         """CreateJob with ``DryRun: true``, for files of the OpenAPI form.
 
         Raises:
             MissingExtra: if the SDK is not installed.
-            InputError: if the environment does not say where or as whom.
+            InputError: if neither the spec nor the environment says where, or nothing says as whom.
             PlatformFailed: if the platform does not answer.
         """
         from hexgate.platforms.volcano_driver import dry_run
@@ -92,7 +92,10 @@ class Volcano:
             return Checked(Layer.SERVER, skipped="the volc program has no dry run; create_job.json has one")
         if any(mistakes or body_findings(body, name) for name, body, mistakes in asked):
             return Checked(Layer.SERVER, skipped="what layer vendor refuses cannot be sent")
-        found = [Finding(f"{name}: $", problem) for name, body, _ in asked if (problem := dry_run(body))]
+        region = None if spec is None else spec.block(self.name).get("region")
+        found = [
+            Finding(f"{name}: $", problem) for name, body, _ in asked if (problem := dry_run(body, region))
+        ]
         return Checked(Layer.SERVER, tuple(found))
 
     def driver(self, spec: JobSpec | None = None) -> Driver:

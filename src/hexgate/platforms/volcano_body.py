@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hexgate.platforms.base import Finding
+from hexgate.platforms.cloud_rules import bucket_findings, without_block
 from hexgate.platforms.command import job_environment, part_argv, shell_line
 from hexgate.platforms.spec import JobSpec, Mode
 
@@ -35,7 +36,7 @@ def spec_findings(spec: JobSpec) -> Iterator[Finding]:
     block = spec.block(PLATFORM)
     here = f"$.platform.{PLATFORM}"
     if not block:
-        yield Finding(here, "is missing, expected at least region, flavor and queue_id")
+        yield without_block(spec, PLATFORM, "region, flavor and queue_id")
         return
     if ("queue_id" in block) == ("queue_name" in block):
         got = "both" if "queue_id" in block else "neither"
@@ -59,7 +60,10 @@ def spec_findings(spec: JobSpec) -> Iterator[Finding]:
     if spec.fan_out:
         yield Finding("$.fan_out", "veMLP has no steps, expected a job for each indicator")
     for where, uri in _sources(spec):
-        if not (_TOS.match(uri) or _VEPFS.match(uri)):
+        bucket = uri.removeprefix("tos://").partition("/")[0]
+        if uri.startswith("tos://") and (wrong := tuple(bucket_findings(bucket, where))):
+            yield from wrong
+        elif not (_TOS.match(uri) or _VEPFS.match(uri)):
             yield Finding(where, f"got {uri}, expected tos://<bucket>/<folder> or vepfs://<id>/<folder>")
 
 

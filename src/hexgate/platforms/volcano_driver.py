@@ -44,6 +44,7 @@ _SECRETS = (
     "VOLCENGINE_ACCESS_KEY",
     "VOLCENGINE_SECRET_KEY",
 )
+_KEYS = "set VOLC_ACCESSKEY and VOLC_SECRETKEY"
 
 
 class VolcanoDriver:
@@ -163,8 +164,12 @@ class VolcanoDriver:
             raise _failed(action, where, error, hidden) from None
 
 
-def dry_run(body: dict[str, Any]) -> str | None:
+def dry_run(body: dict[str, Any], region: str | None = None) -> str | None:
     """What the platform has against a CreateJob body, without anything being started; None if nothing.
+
+    Args:
+        body: the body.
+        region: where it would be created; that of the environment where None.
 
     Raises:
         MissingExtra: if the SDK is not installed.
@@ -172,7 +177,7 @@ def dry_run(body: dict[str, Any]) -> str | None:
         PlatformFailed: if the platform does not answer.
     """
     sdk = _sdk()
-    api = _api(sdk, None)
+    api = _api(sdk, region)
     request = _request(sdk, {**body, "DryRun": True})
     try:
         with_retries(lambda: api.create_job(request), transient=_is_transient)
@@ -200,7 +205,8 @@ def _api(sdk: Any, region: str | None) -> Any:
     region = region or os.environ.get("VOLC_REGION")
     if not region:
         raise InputError(
-            "veMLP needs a region", expected="VOLC_REGION in the environment, such as cn-beijing"
+            "veMLP needs a region",
+            hint="set VOLC_REGION, such as cn-beijing, or give region in the job spec's platform.volcano",
         )
     configuration.region = region
     if address := os.environ.get("HEXGATE_VEMLP_ENDPOINT"):
@@ -225,7 +231,7 @@ def _chain() -> Any:
     except Exception:  # noqa: BLE001 - each provider of the chain has its own
         raise InputError(
             "no credentials for Volcano Engine",
-            expected="VOLC_ACCESSKEY and VOLC_SECRETKEY in the environment, OIDC, or an instance's role",
+            hint=f"{_KEYS}, or use OIDC, or an instance's role",
         ) from None
     return chain
 
@@ -282,6 +288,10 @@ def _is_not_found(error: Exception) -> bool:
 def _failed(action: str, where: str, error: Exception, hidden: tuple[str, ...] = ()) -> PlatformFailed:
     code, message = _error(error)
     got = " ".join(str(part) for part in (getattr(error, "status", None), code, message) if part)
+    whose = getattr(error, "status", None) in (401, 403) or code.startswith("InvalidAccessKey")
     return PlatformFailed(
-        f"veMLP did not carry out {action}", where=where, got=without_secrets(got, (*_SECRETS, *hidden))
+        f"veMLP did not carry out {action}",
+        where=where,
+        got=without_secrets(got, (*_SECRETS, *hidden)),
+        hint=f"{_KEYS} of somebody who may do this in the project" if whose else None,
     )

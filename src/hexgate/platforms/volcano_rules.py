@@ -14,6 +14,7 @@ from typing import Any
 from hexgate.platforms.base import Finding
 from hexgate.platforms.cloud_rules import (
     Mounted,
+    bucket_findings,
     command_findings,
     env_findings,
     image_findings,
@@ -272,8 +273,8 @@ def _body_storage(storage: dict[str, Any], here: str) -> Iterator[Finding]:
 
 
 def _bucket(bucket: Any, where: str) -> Iterator[Finding]:
-    if isinstance(bucket, str) and not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", bucket):
-        yield Finding(where, f"got {bucket}, expected the bucket's bare name")
+    if isinstance(bucket, str):
+        yield from bucket_findings(bucket, where)
 
 
 def _whole_command(task: dict[str, Any]) -> Any:

@@ -9,10 +9,14 @@ from hexgate.errors import PlatformFailed
 from hexgate.platforms.base import Driver, JobState, Status
 from hexgate.platforms.handles import Address
 
-__all__ = ["MOST_UNKNOWN", "wait_for"]
+__all__ = ["LONGEST_SILENCE_S", "LONGEST_UNKNOWN_S", "MOST_UNKNOWN", "wait_for"]
 
 MOST_UNKNOWN = 5
-"""So many looks in a row that showed no known state, and the job is given up."""
+"""So many looks in a row that showed no known state, and the job is given up,"""
+LONGEST_UNKNOWN_S = 60.0
+"""if so many seconds lie between the first and the last of them."""
+LONGEST_SILENCE_S = 900.0
+"""A platform that answers nothing at all for so long is given up too: networks come back, and the job goes on."""
 
 _POLL_S = 10.0
 _FIRST_POLL_S = 0.5
@@ -40,24 +44,24 @@ def wait_for(
         clock: seconds of a steady clock.
 
     Raises:
-        PlatformFailed: if the job is lost, its state unknown or the platform silent for `MOST_UNKNOWN` looks in a row;
-            or if `timeout_s` is over.
+        PlatformFailed: if the job is lost or its state unknown for `MOST_UNKNOWN` looks in a row and
+            `LONGEST_UNKNOWN_S`; if the platform does not answer for `LONGEST_SILENCE_S`; or if `timeout_s` is over.
     """
     began = clock()
-    unknown = 0
+    patience = _Patience()
     pause = min(_FIRST_POLL_S, poll_s)
     last: Status | None = None
     while True:
-        status = _look(driver, job)
+        status, answered = _look(driver, job)
         if status != last:
             say(status)
             last = status
         if status.state.ended:
             return status
-        unknown = unknown + 1 if status.state is JobState.UNKNOWN else 0
-        if unknown >= MOST_UNKNOWN:
+        why = patience.over(status, clock(), answered=answered)
+        if why is not None:
             raise PlatformFailed(
-                f"the job is given up: {MOST_UNKNOWN} looks in a row showed no state that is known",
+                f"the job is given up: {why}",
                 where=str(job),
                 got=" ".join(filter(None, (status.native, status.reason and f"({status.reason})"))),
                 hint=f"look with the platform's own tool, then hexgate platforms status {job} --wait",
@@ -74,8 +78,36 @@ def wait_for(
         pause = min(2 * pause, poll_s)
 
 
-def _look(driver: Driver, job: Address) -> Status:
+class _Patience:
+    """How long nobody has known how the job is. An unanswered look neither counts as an unknown state nor ends one."""
+
+    def __init__(self) -> None:
+        self._silent_since: float | None = None
+        self._unknown_since: float | None = None
+        self._unknown = 0
+
+    def over(self, status: Status, now: float, *, answered: bool) -> str | None:
+        """Why to wait no more, after one more look; None to go on."""
+        if not answered:
+            self._silent_since = now if self._silent_since is None else self._silent_since
+            silence = now - self._silent_since
+            return (
+                f"the platform has not answered for {silence:.0f} s" if silence >= LONGEST_SILENCE_S else None
+            )
+        self._silent_since = None
+        if status.state is not JobState.UNKNOWN:
+            self._unknown, self._unknown_since = 0, None
+            return None
+        self._unknown += 1
+        self._unknown_since = now if self._unknown_since is None else self._unknown_since
+        if self._unknown >= MOST_UNKNOWN and now - self._unknown_since >= LONGEST_UNKNOWN_S:
+            return f"{self._unknown} looks in a row showed no state that is known"
+        return None
+
+
+def _look(driver: Driver, job: Address) -> tuple[Status, bool]:
+    """How the job is, and whether the platform answered."""
     try:
-        return driver.status(job.native_id)
+        return driver.status(job.native_id), True
     except PlatformFailed as error:
-        return Status(JobState.UNKNOWN, "no answer", str(error))
+        return Status(JobState.UNKNOWN, "no answer", str(error)), False

@@ -201,6 +201,21 @@ set_flag() {
   ARGV+=("--$1" "$2")
 }
 
+# without_flag NAME: the command in the container without a flag and its value.
+without_flag() {
+  local -a kept=()
+  local index=0
+  while ((index < ${#ARGV[@]})); do
+    if [[ ${ARGV[index]} == "--$1" ]]; then
+      index=$((index + 2))
+    else
+      kept+=("${ARGV[index]}")
+      index=$((index + 1))
+    fi
+  done
+  ARGV=("${kept[@]}")
+}
+
 # job_digest: of the job at the top of this file. One that was changed is not the job of its spec any more.
 job_digest() {
   local digest
@@ -324,6 +339,8 @@ docker_command() {
   local -a part=()
   local given=${LANE_GPUS[$1]} label name mount
   local -a ARGV=("${ARGV[@]}")
+  # Without a GPU the model runs on the CPU; that it was asked to run elsewhere would be refused.
+  if [[ $given == none ]]; then without_flag provider; fi
   accelerators "$given"
   bound "$given"
   COMMAND=(docker run --name "$(lane_name "$1")" --label "hexgate.run_id=$RUN_ID")
