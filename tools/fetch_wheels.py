@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -72,8 +73,26 @@ def pip() -> list[str]:
     )
 
 
+def mistake(python: str, glibc: str, locks: list[Path]) -> str | None:
+    """What is wrong with what was asked for; None if nothing."""
+    for flag, value, form, such in (
+        ("--python", python, r"3\.[0-9]+", "3.12"),
+        ("--glibc", glibc, r"2\.[0-9]+", "2.36"),
+    ):
+        if not re.fullmatch(form, value):
+            return f"{flag}: got {value}, expected a version such as {such}"
+    for lock in locks:
+        try:
+            list(wanted(lock.read_text("utf-8"), python, "x86_64"))
+        except OSError as error:  # noqa: PERF203 - a lock or two
+            return f"{lock}: the lock cannot be read ({error.strerror})"
+        except ValueError as error:
+            return f"{lock}: not a lock ({' '.join(str(error).split())})"
+    return None
+
+
 def main() -> int:
-    """Fetch, and return pip's exit code."""
+    """Fetch, and return pip's exit code, or 2 for what cannot be asked of pip."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -83,6 +102,9 @@ def main() -> int:
     parser.add_argument("--machine", default=platform.machine(), help="x86_64 or aarch64; this one's")
     parser.add_argument("--glibc", default="2.36", help="C library of the image; 2.36, of Debian 12")
     given = parser.parse_args()
+    if wrong := mistake(given.python, given.glibc, given.locks):
+        sys.stderr.write(f"{parser.prog}: {wrong}\n")
+        return 2
     abi = f"cp{given.python.replace('.', '')}"
     with tempfile.TemporaryDirectory() as folder:
         for lock in given.locks:

@@ -32,6 +32,7 @@ __all__ = [
     "StoreFailed",
     "TargetFailed",
     "TargetUnusable",
+    "extra_hint",
 ]
 
 
@@ -54,6 +55,13 @@ class ExitCode(IntEnum):
     """A fault of hexgate itself; please report it."""
     INTERRUPTED = 130
     """Stopped by the user or the system; what was measured is kept."""
+    READER_GONE = 141
+    """Whoever read the output has gone before its end: 128 + SIGPIPE."""
+
+
+def extra_hint(extra: str) -> str:
+    """How the packages of an extra are installed."""
+    return f"in the checkout of hexgate: pip install -e '.[{extra}]', or uv pip install -e '.[{extra}]'"
 
 
 class HexgateError(Exception):
@@ -137,9 +145,7 @@ class MissingExtra(InputError):
     """A feature whose optional packages are not installed."""
 
     def __init__(self, extra: str, feature: str) -> None:
-        super().__init__(
-            f"{feature} needs packages that are not installed", hint=f"pip install 'hexgate[{extra}]'"
-        )
+        super().__init__(f"{feature} needs packages that are not installed", hint=extra_hint(extra))
 
 
 class JobSpecError(InputError):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hexgate.contract.artifact import artifact_files, read_artifact
+from hexgate.errors import ExitCode
 from support.command import Ended
 from support.measuring import DIGITS, HELD_OUT
 
@@ -257,3 +261,17 @@ def test_a_port_that_is_taken_is_said(call: Call) -> None:
         ended = call("serve", "--port", str(server.getsockname()[1]))
     assert ended.code == 2
     assert "--port" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["platforms", "list"], ["platforms", "nothing"]])
+def test_a_closed_pipe_is_not_the_exit_code_of_a_failed_gate(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        code = "from hexgate.cli import main; main()"
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *arguments], stdout=writing, stderr=writing, check=False
+        )
+    finally:
+        os.close(writing)
+    assert ended.returncode == ExitCode.READER_GONE

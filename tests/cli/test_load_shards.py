@@ -168,6 +168,9 @@ def test_shards_are_merged_to_the_load_that_the_server_saw(
     assert len({each["run"]["start_at"] for each in run["shards"]}) == 1
     assert all(each["run"]["late_ns"] >= 0 for each in run["shards"])
     assert (records["sent_ns"] >= 0).all()
+    if sys.platform == "linux":
+        assert "one machine" in latency.data["method"]["clock"]
+        assert latency.data["cannot_certify"] == {}
     assert call("recompute", merged).code == 0
     # Only a machine that is too busy for its own shards may say that this load cannot be judged.
     assert ended.code == (0 if latency.data["status"] == "complete" else 4), ended.err
@@ -239,16 +242,16 @@ def test_a_shard_that_is_stopped_keeps_what_it_did(
 def test_a_shard_that_is_stopped_before_the_start(
     launch: Callable[..., list[Shard]], counted: Counted, tmp_path: Path
 ) -> None:
-    shards = launch(1, "--requests", "50")
-    document = tmp_path / "shards" / "0" / "load-shard-0-of-1.json"
+    shards = launch(2, "--requests", "50")
+    document = tmp_path / "shards" / "0" / "load-shard-0-of-2.json"
     until(lambda: document.exists() and b"did not run to its end" in document.read_bytes())
     # Inside the wait for the start: it has another second or two to go.
-    until((document.parent / "load-shard-0-of-1.plan.npy.gz").exists)
+    until((document.parent / "load-shard-0-of-2.plan.npy.gz").exists)
     shards[0].process.send_signal(signal.SIGINT)
     code, _ = shards[0].end()
     data = json.loads(document.read_bytes())
     # It may have begun where this machine is busy.
-    assert (code, data["status"]) == (130, "failed" if counted.chats == 0 else "partial")
+    assert (code, data["status"]) == (130, "failed" if data["counts"] is None else "partial")
 
 
 def test_a_late_shard_is_charged_from_when_its_requests_were_due(
@@ -279,3 +282,56 @@ def test_a_late_shard_is_charged_from_when_its_requests_were_due(
         reason.startswith("shard 1/2: the client took requests up")
         for reason in latency.data["invalid_reasons"]
     )
+
+
+def test_the_only_shard_is_the_whole(call: Call, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    call("load", "demo:", "--requests", "20", "--warmup", "0", "--shard", "0/1", "--out", out)
+    for name in ARTIFACTS:
+        assert check(out / f"{name}.json").data["method"]["provider"] == "cpu"
+    assert not list(out.glob("load-shard-*"))
+
+
+def test_a_shard_says_what_it_was_told_and_how_it_asked(
+    counted: Counted, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "observed.jsonl"
+    record.write_text('{"kind": "host", "at": 1, "governor": {"mine": 2}, "power_mode": null}\n', "utf-8")
+    monkeypatch.setenv("HEXGATE_OBSERVED", str(record))
+    monkeypatch.setenv("HEXGATE_CLOCK_BOUND_S", "0.25")
+    load = ["load", counted.v1, "--data", "demo:", "--requests", "4", "--warmup", "0", "--timeout-s", "77"]
+    call(*load, "--shard", "1/2", "--start-at", instant(0.5), "--out", tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "load-shard-1-of-2.json").read_bytes())
+    assert document["environment"]["observed"]["governor"] == {"mine": 2}
+    for name in ARTIFACTS:
+        assert document["methods"][name]["timeout_s"] == 77
+        assert document["methods"][name]["dialect"] == "openai-chat"
+    run = json.loads((tmp_path / "out" / "load-shard-1-of-2.run.evidence.json").read_bytes())
+    assert run["clock_bound_s"] == 0.25
+    assert (run["boot"] is None) == (sys.platform != "linux")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--duration", "1e300"],
+        ["--duration", "nan"],
+        ["--start-at", "1e300"],
+        ["--start-at", "inf"],
+        ["--timeout-s", "1e300"],
+        ["--timeout-s", "nan"],
+        ["--clock-bound-s", "nan"],
+        ["--clock-bound-s", "-1"],
+        ["--rate", "1e-300", "--requests", "10"],
+        ["--rate", "1e-7", "--requests", "10", "--arrival", "constant"],
+        ["--windows", "99999999999999"],
+        ["--concurrency", "99999999999"],
+        ["--model", "a\udcff"],
+        ["--host-class", "a\udcff"],
+    ],
+    ids=lambda flags: " ".join(flags).encode("ascii", "replace").decode(),
+)
+def test_values_that_no_load_has(flags: list[str], call: Call, tmp_path: Path) -> None:
+    ended = call("load", "demo:", *flags, "--out", tmp_path / "out")
+    assert ended.code == 2, ended.err
+    assert "Traceback" not in ended.err

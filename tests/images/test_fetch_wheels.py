@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import pytest
+
 from support.tools import tool
 
 FETCH = tool("fetch_wheels")
@@ -44,3 +49,20 @@ def test_the_tags_reach_from_the_c_library_of_the_image_down_to_the_oldest() -> 
     assert tags[0] == "manylinux_2_28_aarch64"
     assert {"manylinux_2_17_aarch64", "manylinux2014_aarch64", "linux_aarch64"} <= set(tags)
     assert "manylinux_2_31_aarch64" not in tags
+
+
+def test_what_cannot_be_asked_of_pip_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "a.lock"
+    lock.write_text(LOCK)
+    for given, said in (
+        ([str(tmp_path / "none.lock")], "none.lock: the lock cannot be read"),
+        ([str(lock), "--python", "4"], "--python: got 4"),
+        ([str(lock), "--glibc", "x"], "--glibc: got x"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["fetch_wheels.py", str(tmp_path), *given])
+        assert FETCH.main() == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert error.count("\n") == 1

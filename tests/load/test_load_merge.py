@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hexgate.contract.canonical import sha256_file
 from hexgate.contract.collected import Collected, Part, PartState, write_collected
 from hexgate.contract.evidence import EvidenceWriter
 from hexgate.contract.load_shard import ShardDocument, read_shard
+from hexgate.contract.observed import observed_state
 from hexgate.contract.schema import load_schema
 from hexgate.errors import EvidenceError
 from hexgate.indicators.recompute import recompute
@@ -72,7 +75,7 @@ def test_merged_figures_are_those_of_the_whole_bit_for_bit(
         assert one.data["provenance"]["parents"] == [document.data["shard_id"] for document in documents]
         assert one.data["method"] == other.data["method"] | {
             "shards": count,
-            "clock": "agreement of the shards' clocks is not measured",
+            "clock": "all shards ran on one machine and began to count within 0.000000 s of each other",
         }
         assert one.data["environment"] == other.data["environment"]
         assert set(one.data["resources"]) == {"missing"}
@@ -83,7 +86,7 @@ def test_merged_figures_are_those_of_the_whole_bit_for_bit(
         assert {f"resources_{index}" for index in range(count)} < names
         assert not {name for name in names if "power" in name}
         run = one.evidence().document("run")
-        assert [each["run"]["host"] for each in run["shards"]] == [f"host-{index}" for index in range(count)]
+        assert [each["index"] for each in run["shards"]] == list(range(count))
         # The machine of this test may be too busy for a client to keep up: then both say so.
         assert one.data["status"] == other.data["status"] or count > 1
     assert ended.code == (0 if one.data["status"] == "complete" else 4)
@@ -153,11 +156,12 @@ def test_a_shard_that_is_there_twice(shards: list[ShardDocument], call: Call, tm
         ({"plan_digest": "0" * 64}, "plan_digest"),
         ({"subject": {"name": "another"}}, "subject.name (hexgate-demo and another)"),
         ({"dataset": {"items": 3}}, "dataset.items"),
+        ({"methods": {"latency_p99": {"timeout_s": 7}}}, "methods.latency_p99.timeout_s (None and 7)"),
         ({"methods": {"latency_p99": {"seed": 7}}}, "methods.latency_p99.seed (0 and 7)"),
         ({"methods": {"latency_p99": {"definition": "latency_p99/2"}}}, "methods.latency_p99.definition"),
         ({"shard": {"index": 2, "count": 4}}, "shard count (3 and 4)"),
     ],
-    ids=["run", "plan", "subject", "dataset", "seed", "definition", "count"],
+    ids=["run", "plan", "subject", "dataset", "timeout", "seed", "definition", "count"],
 )
 def test_shards_of_different_loads(
     shards: list[ShardDocument], changes: dict[str, Any], named: str, call: Call, tmp_path: Path
@@ -287,17 +291,22 @@ def collected(folder: Path, documents: list[ShardDocument], **states: PartState)
     parts = []
     for document in documents:
         name = f"shard-{document.index}-of-{document.count}"
-        shutil.copytree(document.path.parent, folder / name)
         state = states.get(f"part_{document.index}", PartState.FOUND)
+        place = name if state is PartState.FOUND else f".refused/{name}"
+        shutil.copytree(document.path.parent, folder / place)
+        files = tuple(
+            {"path": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            for path in sorted((folder / place).iterdir())
+        )
         detail = None if state is PartState.FOUND else "the job was lost"
-        parts.append(Part(name, state, detail, folder=name))
+        parts.append(Part(name, state, detail, "20260101T000000Z-00000000", place, 0, files))
     write_collected(
         folder,
         Collected(
             run_id=documents[0].data["run_id"],
             source="file:///store",
             expected=tuple(part.name for part in parts),
-            until=None,
+            until="2026-01-01T00:00:00Z",
             collected_at="2026-01-01T00:00:00Z",
             parts=tuple(parts),
         ),
@@ -319,6 +328,162 @@ def test_a_part_that_was_not_found_is_not_merged_though_it_lies_there(
     data = check(tmp_path / "merged" / "latency_p99.json").data
     assert "shard 2/3 is missing (the job was lost)" in data["invalid_reasons"]
     assert data["counts"]["skipped"] == 66
+
+
+def test_part_folders_that_are_named_directly(
+    shards: list[ShardDocument], call: Call, tmp_path: Path
+) -> None:
+    folder = collected(tmp_path / "collected", shards, part_2=PartState.LATE)
+    given = [folder / f"shard-{index}-of-3" for index in range(3)]
+    given[0] = given[1] / ".." / given[0].name
+    given[2] = folder / ".refused" / given[2].name
+    assert call("load", "merge", *given, "--out", tmp_path / "merged").code == 4
+    data = check(tmp_path / "merged" / "latency_p99.json").data
+    assert "shard 2/3 is missing (the job was lost)" in data["invalid_reasons"]
+    assert data["counts"]["skipped"] == 66
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_part_that_was_changed_after_it_was_collected(
+    shards: list[ShardDocument], direct: bool, call: Call, tmp_path: Path
+) -> None:
+    folder = collected(tmp_path / "collected", shards)
+    altered(read_shard(folder / "shard-1-of-3" / shards[1].path.name), created_at="2030-01-01T00:00:00Z")
+    given = [folder / f"shard-{index}-of-3" for index in range(3)] if direct else [folder]
+    assert call("load", "merge", *given, "--out", tmp_path / "merged").code == 4
+    reasons = check(tmp_path / "merged" / "latency_p99.json").data["invalid_reasons"]
+    assert any(
+        reason.startswith("shard 1/3 is missing (it is not what was collected: ") for reason in reasons
+    )
+
+
+@pytest.mark.parametrize("place", [".refused/other", ".refused", "shard-2-of-3"])
+def test_what_a_collected_run_does_not_count(
+    shards: list[ShardDocument], place: str, call: Call, tmp_path: Path
+) -> None:
+    folder = collected(tmp_path / "collected", shards, part_2=PartState.LATE)
+    kept = folder / ".refused" / "shard-2-of-3"
+    if place != ".refused":
+        kept.rename(folder / place)
+    given = [*(folder / f"shard-{index}-of-3" for index in range(2)), folder / place]
+    assert call("load", "merge", *given, "--out", tmp_path / "merged").code == 4
+    data = check(tmp_path / "merged" / "latency_p99.json").data
+    assert any(reason.startswith("shard 2/3 is missing") for reason in data["invalid_reasons"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links as POSIX has them")
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_link_to_what_was_collected(
+    shards: list[ShardDocument], dangling: bool, call: Call, tmp_path: Path
+) -> None:
+    folder = collected(tmp_path / "collected", shards)
+    (folder / "collected.json").rename(tmp_path / "elsewhere.json")
+    (folder / "collected.json").symlink_to("nowhere" if dangling else tmp_path / "elsewhere.json")
+    for given in (folder, folder / "shard-0-of-3"):
+        ended = call("load", "merge", given, "--out", tmp_path / "merged")
+        assert ended.code == 4
+        assert "collected.json" in ended.err
+        assert "a link" in ended.err
+
+
+def elsewhere(documents: list[ShardDocument], *bounds: float | None) -> None:
+    """Let each shard have run on a host of its own, told so of the clocks."""
+    for one, bound in zip(documents, bounds, strict=True):
+        run = one.evidence().document("run")
+        with_evidence(one, "run", run | {"host": f"host-{one.index}", "clock_bound_s": bound})
+
+
+def judged(merged: Path, call: Call, **rule: Any) -> Ended:
+    policy = {"version": 1, "name": "test", "rules": [rule]}
+    path = merged.parent / "policy.yaml"
+    path.write_text(json.dumps(policy), encoding="utf-8")
+    return call("gate", merged, "--policy", path)
+
+
+@pytest.mark.parametrize("bounds", [(None, None), (0.001, None), (-1.0, 0.001)])
+def test_clocks_that_nobody_held_against_each_other_certify_nothing(
+    wholes: dict[str, Path], bounds: tuple[float | None, ...], call: Call, tmp_path: Path
+) -> None:
+    documents = shards_of(wholes["closed"], 2, tmp_path / "shards")
+    elsewhere(documents, *bounds)
+    merged = tmp_path / "merged"
+    call("load", "merge", tmp_path / "shards", "--out", merged)
+    for name, passes, fails in (
+        ("latency_p99", {"measure": "p99_ms", "at_most": 1e6}, {"measure": "p99_ms", "at_most": 1e-6}),
+        ("throughput_rps", {"measure": "rps", "at_least": 1e-6}, {"measure": "rps", "at_least": 1e9}),
+    ):
+        artifact = check(merged / f"{name}.json")
+        assert "not held against each other" in artifact.data["cannot_certify"][passes["measure"]]
+        assert "not held against each other" in artifact.data["method"]["clock"]
+        assert not recompute(artifact).differences
+        if artifact.data["status"] == "complete":
+            assert judged(merged, call, indicator=name, **passes).code == 3
+            assert judged(merged, call, indicator=name, **fails).code == 1
+
+
+def test_clocks_with_a_bound(wholes: dict[str, Path], call: Call, tmp_path: Path) -> None:
+    documents = shards_of(wholes["closed"], 2, tmp_path / "shards")
+    elsewhere(documents, 0.001, 0.02)
+    call("load", "merge", tmp_path / "shards", "--out", tmp_path / "merged")
+    for name in ARTIFACTS:
+        data = check(tmp_path / "merged" / f"{name}.json").data
+        assert data["cannot_certify"] == {}
+        assert data["method"]["clock"] == "the shards' clocks differ by at most 0.021000 s"
+        assert not any("clocks" in reason for reason in data["invalid_reasons"])
+    if data["status"] == "complete":
+        rule = {"indicator": "latency_p99", "measure": "p99_ms", "at_most": 1e6}
+        assert judged(tmp_path / "merged", call, **rule).code in {0, 3}
+
+
+@pytest.mark.parametrize("same_machine", [False, True])
+def test_clocks_that_are_too_far_apart(
+    wholes: dict[str, Path], same_machine: bool, call: Call, tmp_path: Path
+) -> None:
+    documents = shards_of(wholes["closed"], 2, tmp_path / "shards")
+    if same_machine:
+        run = documents[1].evidence().document("run")
+        behind = {"started_ns": run["started_ns"] + 10_000_000_000, "clock_bound_s": 0.0}
+        with_evidence(documents[1], "run", run | behind)
+    else:
+        elsewhere(documents, 10.0, 0.0)
+    ended = call("load", "merge", tmp_path / "shards", "--out", tmp_path / "merged")
+    assert ended.code == 4
+    for name in ARTIFACTS:
+        artifact = check(tmp_path / "merged" / f"{name}.json")
+        assert artifact.data["status"] == "invalid"
+        assert any(
+            reason.startswith("the shards' clocks may differ by 10 s")
+            for reason in artifact.data["invalid_reasons"]
+        )
+        assert not recompute(artifact).differences
+
+
+def test_merging_makes_nothing_newer(shards: list[ShardDocument], call: Call, tmp_path: Path) -> None:
+    altered(shards[1], created_at="2020-01-01T00:00:00Z")
+    for name in ("first", "again"):
+        merged = tmp_path / name / "merged"
+        call("load", "merge", tmp_path / "shards", "--out", merged)
+        for one in ARTIFACTS:
+            assert check(merged / f"{one}.json").data["created_at"] == "2020-01-01T00:00:00Z"
+        ended = judged(merged, call, indicator="latency_p99", measure="p50_ms", at_most=1e6)
+        assert ended.code == 4
+        assert "2020-01-01T00:00:00Z" in ended.out + ended.err
+
+
+def test_what_was_observed_stays_with_its_shard(
+    shards: list[ShardDocument], call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "observed.jsonl"
+    record.write_text('{"kind": "host", "at": 1, "governor": {"mine": 2}, "power_mode": null}\n', "utf-8")
+    seen = observed_state(0, {"HEXGATE_OBSERVED": str(record)})
+    altered(shards[1], environment=shards[1].data["environment"] | {"observed": seen})
+    monkeypatch.setenv("HEXGATE_OBSERVED", str(tmp_path / "of-the-merging-machine"))
+    call("load", "merge", tmp_path / "shards", "--out", tmp_path / "merged")
+    for name in ARTIFACTS:
+        artifact = check(tmp_path / "merged" / f"{name}.json")
+        assert "observed" not in artifact.data["environment"]
+        told = artifact.evidence().document("run")["shards"]
+        assert [one["observed"] for one in told] == [None, seen, None]
 
 
 def test_nothing_to_merge(call: Call, tmp_path: Path) -> None:

@@ -433,8 +433,7 @@ def test_where_there_is_no_controller_the_job_has_no_mistake(commands: Path) -> 
     for name in ("sbatch", "squeue"):
         lines = f"{name}: error: fetch_config: DNS SRV lookup failed\\n"
         lines += f"{name}: fatal: Could not establish a configuration source\\n"
-        (commands / name).write_text(f"#!/bin/sh\nprintf '{lines}' >&2\nexit 1\n")
-        (commands / name).chmod(0o755)
+        stub(commands, name, f"printf '{lines}' >&2; exit 1")
     checked = Slurm().dry_run({FILE: script(template())})
     assert checked.findings == ()
     assert "finds no Slurm controller" in str(checked.skipped)

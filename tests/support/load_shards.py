@@ -81,7 +81,9 @@ def _shard(
     evidence.array("requests", records)
     evidence.document("meters", reader.document("meters"))
     place = {"index": index, "count": count}
-    evidence.document("run", reader.document("run") | {"shard": place, "late_ns": 0, "host": f"host-{index}"})
+    evidence.document(
+        "run", reader.document("run") | {"shard": place, "late_ns": 0, "host": "host", "boot": "b" * 64}
+    )
     rows = evidence.rows("resources")
     for row in reader.rows("resources"):
         rows.write(row)

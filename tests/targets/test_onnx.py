@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -259,6 +261,25 @@ def test_providers(tmp_path: Path) -> None:
     assert open_target(path, options=OpenOptions(provider="CPUExecutionProvider")).predictor is not None
     with pytest.raises(InputError, match=r"got rocket; expected .*cpu"):
         open_target(path, options=OpenOptions(provider="rocket"))
+    assert open_target(path).opened == {"provider": "cpu"}
+
+
+@pytest.mark.parametrize("name", ["cuda", "TensorrtExecutionProvider"])
+def test_a_provider_that_is_not_available(name: str, tmp_path: Path) -> None:
+    if any(name.lower() in one.lower() for one in onnxruntime.get_available_providers()):
+        pytest.skip("this runtime has it")
+    with pytest.raises(TargetUnusable, match=rf"no such execution provider.*got {name}; expected .*cpu"):
+        open_target(str(linear(tmp_path / "m.onnx")), options=OpenOptions(provider=name))
+
+
+def test_a_runtime_that_falls_back_to_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(TargetUnusable, match="the provider cuda could not be started"):
+            open_target(str(linear(tmp_path / "m.onnx")), options=OpenOptions(provider="cuda"))
 
 
 def test_the_demonstration() -> None:

@@ -134,6 +134,9 @@ def test_files_that_are_not_what_they_seem(tmp_path: Path) -> None:
 BAD_OPTIONS: list[dict[str, object]] = [
     {"batch": 0},
     {"timeout_s": 0},
+    {"timeout_s": float("nan")},
+    {"timeout_s": 1e300},
+    {"model_name": "\udcff"},
     {"threads": 0},
     {"labels": ("a", "a")},
     {"labels": ()},

@@ -67,7 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if os.getpid() == 1:
         # The first process of a container gets no SIGTERM that it does not handle.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(_run_to_exit_code(given))
+    try:
+        code = _run_to_exit_code(given)
+    except BrokenPipeError:
+        # Whoever read our output has gone; a second complaint while Python exits would be noise.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.READER_GONE
+    sys.exit(code)
 
 
 def door(indicator: str) -> NoReturn:
@@ -76,6 +82,7 @@ def door(indicator: str) -> NoReturn:
 
 
 def _run_to_exit_code(arguments: list[str]) -> int:
+    stdout = sys.stdout
     try:
         rest = set_language(arguments)
         result = _group().main(args=rest, prog_name="hexgate", standalone_mode=False)
@@ -90,10 +97,14 @@ def _run_to_exit_code(arguments: list[str]) -> int:
 
         show_error(error)
         return error.exit_code
+    except SystemExit:
+        # Click itself ends with 1 when the pipe is closed, which would say that the gate failed. It then has put
+        # another standard output in place of the closed one.
+        if sys.stdout is not stdout:
+            raise BrokenPipeError from None
+        raise
     except BrokenPipeError:
-        # Whoever read our output has gone; a second complaint while Python exits would be noise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.INPUT
+        raise
     except Exception as error:
         if os.environ.get("HEXGATE_DEBUG"):
             raise

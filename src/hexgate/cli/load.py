@@ -23,6 +23,7 @@ from hexgate.cli.measure_options import (
     DIALECT,
     HOST_CLASS,
     LIMIT,
+    PROVIDER,
     QUIET,
     SEED,
     TIMEOUT_S,
@@ -30,6 +31,7 @@ from hexgate.cli.measure_options import (
     field_flag,
     model_name_flag,
 )
+from hexgate.cli.number import Finite
 from hexgate.cli.run import conclude_measured, open_saying
 from hexgate.contract.provenance import redacted
 from hexgate.errors import ExitCode, HexgateError, InputError
@@ -93,6 +95,7 @@ class _Load(click.Command):
 @TIMEOUT_S
 @API_KEY_ENV
 @DIALECT
+@PROVIDER
 @HOST_CLASS
 @click.option(
     "--out",
@@ -107,8 +110,8 @@ class _Load(click.Command):
     envvar="HEXGATE_SHARD",
     metavar="I/N",
     help=text(
-        "Carry out shard I of N, from 0, and leave load-shard-I-of-N.json. [HEXGATE_SHARD]",
-        "只执行 N 个分片中的第 I 个（从 0 起），留下 load-shard-I-of-N.json。[HEXGATE_SHARD]",
+        "Carry out shard I of N, from 0, and leave load-shard-I-of-N.json; 0/1 is the whole. [HEXGATE_SHARD]",
+        "只执行 N 个分片中的第 I 个（从 0 起），留下 load-shard-I-of-N.json；0/1 即整个负载。[HEXGATE_SHARD]",
     ),
 )
 @click.option(
@@ -120,6 +123,16 @@ class _Load(click.Command):
     help=text(
         "The instant that all shards count from, RFC 3339 in UTC. [HEXGATE_START_AT]",
         "所有分片共同的起始时刻，RFC 3339，UTC。[HEXGATE_START_AT]",
+    ),
+)
+@click.option(
+    "--clock-bound-s",
+    type=Finite(min=0),
+    default=None,
+    envvar="HEXGATE_CLOCK_BOUND_S",
+    help=text(
+        "The most by which this clock differs from that of shard 0, seconds. [HEXGATE_CLOCK_BOUND_S]",
+        "本机时钟与 0 号分片的时钟之差的上限，秒。[HEXGATE_CLOCK_BOUND_S]",
     ),
 )
 @click.option(
@@ -153,10 +166,12 @@ def command(
     timeout_s: float,
     api_key_env: str | None,
     dialect: str | None,
+    provider: str | None,
     host_class: str | None,
     out: Path | None,
     shard: str | None,
     start_at: str | None,
+    clock_bound_s: float | None,
     metrics_port: int | None,
     metrics_host: str,
     plan_only: bool,
@@ -165,10 +180,14 @@ def command(
 ) -> int:
     """Load, and return the exit code."""
     options = _options(chosen)
-    place = None if shard is None else Place.parse(shard)
-    start = None if start_at is None else Start.parse(start_at)
+    place = _place(shard)
+    start = None if start_at is None else Start.parse(start_at, clock_bound_s)
     opening = OpenOptions(
-        model_name=model_name, api_key_env=api_key_env, timeout_s=timeout_s, dialect=dialect
+        model_name=model_name,
+        api_key_env=api_key_env,
+        timeout_s=timeout_s,
+        dialect=dialect,
+        provider=provider,
     )
     given: dict[str, Any] = {"data": data, "options": options, "limit": limit}
     given |= {"seed": seed, "confidence": confidence}
@@ -176,7 +195,7 @@ def command(
         return _show_plan(target, opening, given, place)
     if out is None:
         raise InputError("--out is missing", hint="name a folder for the artifacts, or add --plan-only")
-    if place is not None and place.count > 1 and start is None:
+    if place is not None and start is None:
         raise InputError(
             "a shard needs the instant that all shards count from",
             hint="add the same --start-at to every shard, some seconds ahead",
@@ -203,6 +222,12 @@ def command(
     if not quiet:
         click.echo(f"{left.document.path}: {left.document.status}", err=True)
     return ExitCode.OK if left.error is None else left.error.exit_code
+
+
+def _place(shard: str | None) -> Place | None:
+    """The shard to carry out; None for the whole load, which the only shard of one is."""
+    place = None if shard is None else Place.parse(shard)
+    return None if place is None or place.count == 1 else place
 
 
 def _options(chosen: dict[str, Any]) -> LoadOptions:

@@ -17,6 +17,7 @@ __all__ = [
     "DIALECT",
     "HOST_CLASS",
     "LIMIT",
+    "PROVIDER",
     "QUIET",
     "SEED",
     "TIMEOUT_S",
@@ -67,6 +68,14 @@ DIALECT: Flag = click.option(
     "--dialect",
     default=None,
     help=text("API of the endpoint, where the URL does not tell.", "服务的 API 类型（从地址看不出时）。"),
+)
+PROVIDER: Flag = click.option(
+    "--provider",
+    default=None,
+    help=text(
+        "What a model file runs on: cpu, cuda, tensorrt, … Refused where it is not available. [cpu]",
+        "模型文件的运行后端：cpu、cuda、tensorrt 等；不可用时拒绝。[cpu]",
+    ),
 )
 HOST_CLASS: Flag = click.option(
     "--host-class",

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hexgate.cli.language import text
-from hexgate.contract.collected import PartState
+from hexgate.contract.collected import PartState, expectation_mistakes
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import ExitCode, InputError
 from hexgate.platforms.collect import Expected, collect_run, expectation
@@ -128,7 +128,7 @@ def _expected(run_id: str, expect: str, until: str | None) -> Expected:
         "collected_at": "2026-01-01T00:00:00Z",
         "parts": [],
     }
-    mistakes = schema_mistakes("collected", form)
+    mistakes = schema_mistakes("collected", form) + expectation_mistakes(names)
     if mistakes:
         raise InputError("; ".join(mistakes), where="--run-id, --expect")
     return replace(Expected(run_id, names), until=until)
@@ -137,13 +137,14 @@ def _expected(run_id: str, expect: str, until: str | None) -> Expected:
 def _instant(value: str) -> str:
     try:
         found = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        utc = found.astimezone(timezone.utc) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        utc = None
+    if utc is None:
         raise InputError(
             "not an instant",
             where="--until",
             got=repr(value),
             expected="RFC 3339 such as 2026-01-31T12:00:00Z",
         )
-    return f"{found.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{utc.replace(tzinfo=None).isoformat(timespec='seconds')}Z"

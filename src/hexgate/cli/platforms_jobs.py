@@ -55,8 +55,8 @@ _handle_argument = click.argument("handle")
 @click.command(
     "submit",
     help=text(
-        "Submit the job of SPEC and print its address. Killed and given again, it finds the same job.",
-        "提交 SPEC 的作业并打印其地址。中途被杀后再次执行，找到的是同一个作业。",
+        "Submit the job of SPEC and print its address. Given again, it finds the same job while that goes on.",
+        "提交 SPEC 的作业并打印其地址。中途被杀后再次执行，只要作业未结束，找到的是同一个作业。",
     ),
 )
 @click.argument("spec", type=click.Path(path_type=Path, dir_okay=False))
@@ -66,7 +66,7 @@ _handle_argument = click.argument("handle")
     "--run-id",
     default=None,
     help=text(
-        "The run that the job belongs to, or new; without it, the spec's, or a run of it that is still open.",
+        "The run that the job belongs to, or new; without it, the spec's, or a run of it that has not ended.",
         "作业所属的运行编号，或 new；不给则用描述中的编号，或该描述尚未结束的运行。",
     ),
 )

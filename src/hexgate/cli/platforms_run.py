@@ -13,6 +13,9 @@ from hexgate.platforms.part_run import part_job, run_part
 
 __all__ = ["run_command"]
 
+_LONGEST_WAIT_S = 7 * 86400.0
+_LONGEST_LEAD_S = 3600.0
+
 
 @click.command(
     "run",
@@ -35,14 +38,14 @@ __all__ = ["run_command"]
 )
 @click.option(
     "--ready-timeout-s",
-    type=Finite(min=0, min_open=True),
+    type=Finite(min=0, min_open=True, max=_LONGEST_WAIT_S),
     default=Pace.ready_timeout_s,
     show_default=True,
     help=text("How long shards wait for each other.", "各分片互相等待的秒数。"),
 )
 @click.option(
     "--start-lead-s",
-    type=Finite(min=0, min_open=True),
+    type=Finite(min=0, min_open=True, max=_LONGEST_LEAD_S),
     default=Pace.lead_s,
     show_default=True,
     help=text("How far ahead shard 0 announces the start.", "0 号分片提前多少秒宣布开始时刻。"),

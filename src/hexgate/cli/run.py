@@ -20,6 +20,7 @@ from hexgate.cli.measure_options import (
     DIALECT,
     HOST_CLASS,
     LIMIT,
+    PROVIDER,
     QUIET,
     SEED,
     TIMEOUT_S,
@@ -265,6 +266,7 @@ def _indicator_flags() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @API_KEY_ENV
 @TIMEOUT_S
 @DIALECT
+@PROVIDER
 @click.option(
     "--card",
     type=click.Path(path_type=Path),
@@ -301,6 +303,7 @@ def command(
     api_key_env: str | None,
     timeout_s: float,
     dialect: str | None,
+    provider: str | None,
     card: Path | None,
     labels: str | None,
     input_range: str | None,
@@ -322,6 +325,7 @@ def command(
         api_key_env=api_key_env,
         timeout_s=timeout_s,
         dialect=dialect,
+        provider=provider,
         card=card,
         labels=tuple(part.strip() for part in labels.split(",")) if labels else None,
         input_range=_range(input_range),

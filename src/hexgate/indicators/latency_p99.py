@@ -125,6 +125,7 @@ class LatencyP99:
             counts=counts,
             intervals=intervals,
             missing=_missing(values),
+            cannot_certify=load.uncertified(self.name, values),
             invalid_reasons=(
                 *load.faults(in_process=method["in_process"]),
                 *(() if n else ("no request succeeded",)),

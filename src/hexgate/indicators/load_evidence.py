@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.contract.evidence import EvidenceReader
+from hexgate.contract.schema import measures
 from hexgate.errors import EvidenceError, InputError
 from hexgate.indicators.base import Counts
+from hexgate.indicators.load_clocks import UNHELD, Clocks
 from hexgate.load.figures import LEAST_BUSY, client_health, outcomes
 from hexgate.load.merge import of_shard
 from hexgate.load.plan import LoadKind, Plan
@@ -36,6 +38,8 @@ class ShardRun:
     """Why it is not a whole shard, as a part of a sentence; None where it is one."""
     host_class: str | None
     """The class of its host; None where there is no shard."""
+    observed: Mapping[str, Any] | None = None
+    """What was observed of its host while it ran, as the block `environment.observed`; None where nobody observed."""
 
     def to_json(self) -> dict[str, Any]:
         """The shard as it stands in the evidence `run` of a merged load."""
@@ -44,13 +48,14 @@ class ShardRun:
             "run": self.run,
             "lacking": self.lacking,
             "host_class": self.host_class,
+            "observed": self.observed,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ShardRun:
         """The shard that `to_json` wrote."""
         place = Place(int(value["index"]), int(value["count"]))
-        return cls(place, value["run"], value["lacking"], value["host_class"])
+        return cls(place, value["run"], value["lacking"], value["host_class"], value.get("observed"))
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,23 @@ class LoadEvidence:
         runs = [shard.run for shard in self.shards if shard.run] or [self.run]
         return min((run["stopped_ns"] for run in runs if run.get("stopped_ns") is not None), default=None)
 
+    @property
+    def clocks(self) -> Clocks | None:
+        """What is known of the clocks of the shards that ran; None where fewer than two did."""
+        runs = [shard.run for shard in self.shards if shard.run]
+        return Clocks.of(runs) if len(runs) > 1 else None
+
+    def uncertified(self, indicator: str, values: Mapping[str, Any]) -> dict[str, str]:
+        """The measures that may fail a rule and not pass one, each with the reason; empty where all may.
+
+        What a shard measured alone is a figure of another load: without their clocks, no figure is known to be
+        of the load that was asked for.
+        """
+        clocks = self.clocks
+        if clocks is None or clocks.bound_s is not None:
+            return {}
+        return {name: UNHELD for name in measures(indicator) if values[name] is not None}
+
     def counts(self, requested: int | None) -> Counts:
         """What became of the timed requests; where the duration decides (None), those that were due."""
         seen = outcomes(self.records)
@@ -87,7 +109,7 @@ class LoadEvidence:
         """Why this load cannot be judged, from its evidence alone; empty where it can.
 
         Either its plan did not run to its end, or a client did not keep up. Of several shards, each is judged by
-        itself, and named; what depends on the agreement of their clocks is not judged.
+        itself, and named, and so are their clocks where a bound on their disagreement is known.
         """
         if not self.run:
             return (
@@ -103,6 +125,7 @@ class LoadEvidence:
             *(f"shard {shard.place} {shard.lacking}" for shard in shards if shard.lacking is not None),
             *_unlike_hosts(shards),
             *(fault for shard in shards for fault in self._faults_of(shard, in_process=in_process)),
+            *self._apart(),
             *self._empty_slots(in_process=in_process),
         )
 
@@ -123,6 +146,11 @@ class LoadEvidence:
                     f"until then; {_MOST_LATE_RATIO:g} of the timed window of {window_s:.3g} s is the most"
                 )
         return found
+
+    def _apart(self) -> Sequence[str]:
+        clocks, window = self.clocks, timed_window(self.records, self.plan, None)
+        fault = None if clocks is None or window is None else clocks.fault((window[1] - window[0]) / 1e9)
+        return [] if fault is None else [fault]
 
     def _empty_slots(self, *, in_process: bool) -> Sequence[str]:
         busy = None if in_process else busy_ratio(self.records, self.plan, self.plan.concurrency)

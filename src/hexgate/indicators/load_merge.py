@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.contract.load_shard import ShardDocument, shard_files
 from hexgate.errors import EvidenceError, HexgateError, InputError
+from hexgate.indicators.load_clocks import Clocks
 from hexgate.indicators.load_evidence import ShardRun
 from hexgate.indicators.load_run import LOAD_STEM, MEASURED_BY_LOAD
 from hexgate.indicators.load_shards import ShardSet
@@ -24,10 +25,7 @@ from hexgate.load.merge import merged_records
 from hexgate.load.plan import Plan
 from hexgate.load.shard import Place
 
-__all__ = ["CLOCK", "merge_shards"]
-
-CLOCK = "agreement of the shards' clocks is not measured"
-"""What the method of a merged load says of its clock: rates and what is in flight rest on that agreement."""
+__all__ = ["merge_shards"]
 
 # What the readers of JSON, of arrays and of plans say of bytes that no shard of ours wrote.
 _UNREADABLE = (InputError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error)
@@ -88,17 +86,26 @@ def _merged(shards: ShardSet, evidence: EvidenceWriter, run: Run) -> list[Measur
         raise EvidenceError(
             "no shard measured anything: " + "; ".join(f"shard {i}/{shards.count} {lacks[i]}" for i in lacks)
         )
-    _write_evidence(shards, lacks, evidence)
+    clocks = _write_evidence(shards, lacks, evidence)
     first = next(iter(shards.measured.values()))
     stopped = _not_whole(lacks, shards.count)
     measured = []
     for name in MEASURED_BY_LOAD:
         method = first.data["methods"][name]
         path = evidence.folder / f"{name}.json"
-        sheet = Sheet(name, first.data["subject"], method["seed"], method["confidence"], path, whole)
+        sheet = Sheet(
+            name,
+            first.data["subject"],
+            method["seed"],
+            method["confidence"],
+            path,
+            whole,
+            since_s=None,
+            created_at=shards.created_at,
+        )
         writer = sheet.begin("the shards were not merged")
         writer.describe(
-            method={**method, "shards": shards.count, "clock": CLOCK}, dataset=first.data["dataset"]
+            method={**method, "shards": shards.count, "clock": clocks}, dataset=first.data["dataset"]
         )
         writer.share(evidence)
         measured.append(sheet.conclude(writer, stopped))
@@ -114,7 +121,8 @@ def _not_whole(lacks: Mapping[int, str], count: int) -> EvidenceError | None:
     )
 
 
-def _write_evidence(shards: ShardSet, lacks: Mapping[int, str], evidence: EvidenceWriter) -> None:
+def _write_evidence(shards: ShardSet, lacks: Mapping[int, str], evidence: EvidenceWriter) -> str:
+    """Write what all shards recorded, and say what is known of their clocks."""
     readers = {index: _whole(document) for index, document in shards.measured.items()}
     plans = [_plan_of(document, readers[index]) for index, document in shards.measured.items()]
     parts: dict[int, NDArray[np.void]] = {
@@ -130,6 +138,7 @@ def _write_evidence(shards: ShardSet, lacks: Mapping[int, str], evidence: Eviden
             readers[index].document("run") if index in readers else None,
             lacks.get(index),
             shards.measured[index].data["environment"]["host_class"] if index in readers else None,
+            shards.measured[index].data["environment"].get("observed") if index in readers else None,
         ).to_json()
         for index in range(shards.count)
     ]
@@ -142,6 +151,7 @@ def _write_evidence(shards: ShardSet, lacks: Mapping[int, str], evidence: Eviden
             _join(evidence, f"resources_{index}", [(document, "resources")])
         if "meters" in readers[index].names:
             evidence.document(f"meters_{index}", readers[index].document("meters"))
+    return Clocks.of([one["run"] for one in told if one["run"]]).describe()
 
 
 def _refuse_other_starts(shards: ShardSet, told: Sequence[Mapping[str, Any]]) -> None:

@@ -121,7 +121,7 @@ def measure_load(
     """
     subject = job.target.subject.to_json()
     sheets = [
-        Sheet(name, subject, job.seed, job.confidence, folder / f"{name}.json", run)
+        Sheet(name, subject, job.seed, job.confidence, folder / f"{name}.json", run, job.target.opened)
         for name in MEASURED_BY_LOAD
     ]
     try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hexgate.contract.canonical import sha256_bytes
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.contract.load_shard import ShardDocument, shard_file, shard_schema, write_shard
+from hexgate.contract.observed import observed_state
 from hexgate.contract.provenance import utc_now
 from hexgate.errors import EvidenceError, HexgateError, InputError
 from hexgate.indicators.base import Job
@@ -64,6 +66,7 @@ class _Draft:
     run: Run
     ready: Prepared | None = None
     methods: Mapping[str, Any] | None = None
+    since_s: float = field(default_factory=time.time)
 
     @property
     def path(self) -> Path:
@@ -85,6 +88,7 @@ class _Draft:
     ) -> ShardDocument:
         files = {} if evidence is None else evidence.finish()
         plan = files.get("plan")
+        observed = observed_state(self.since_s)
         nothing = {"client_health": None, "counts": None}
         return write_shard(
             self.path,
@@ -99,7 +103,10 @@ class _Draft:
                 "methods": self.methods or {},
                 "subject": self.subject,
                 "dataset": self.ready.load.dataset if self.ready else NO_DATASET,
-                "environment": self.run.environment,
+                "environment": {
+                    **self.run.environment,
+                    **({} if observed is None else {"observed": observed}),
+                },
                 "provenance": {**self.run.provenance, "plan_sha256": plan.sha256 if plan else None},
                 "evidence": {key: file.to_json() for key, file in sorted(files.items())},
                 "run_id": self.run.run_id,
@@ -126,7 +133,7 @@ def run_shard(
         raise
     evidence = EvidenceWriter(folder, shard_file(place.index, place.count).removesuffix(".json"))
     methods = {
-        name: common_method(name, job.seed, job.confidence) | dict(method)
+        name: common_method(name, job.seed, job.confidence) | job.target.opened | dict(method)
         for name, method in ready.methods.items()
     }
     draft = _Draft(subject, place, folder, run, ready, methods)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hexgate.contract.collected import COLLECTED, PartState, read_collected
+from hexgate.contract.collected import (
+    COLLECTED,
+    REFUSED,
+    Part,
+    PartState,
+    folder_faults,
+    read_collected,
+)
 from hexgate.contract.load_shard import ShardDocument, read_shard, shard_file, shard_files
 from hexgate.errors import EvidenceError
 
@@ -90,10 +98,18 @@ class ShardSet:
         reasons = "; ".join(document.data["reasons"])
         return f"failed: {reasons}" if document.status == "failed" else f"is partial: {reasons}"
 
+    @property
+    def created_at(self) -> str:
+        """When the oldest of them was left, UTC: merging makes no evidence newer."""
+        return min(str(document.data["created_at"]) for document in self.documents)
+
     def environment(self) -> dict[str, Any]:
-        """The blocks `environment` of those that measured as one: what is not alike in all is joined, or null."""
+        """The blocks `environment` of those that measured as one: what is not alike in all is joined, or null.
+
+        What was observed of each machine stays with its shard.
+        """
         blocks = [document.data["environment"] for document in self.measured.values()]
-        return {key: _in_common([block[key] for block in blocks]) for key in blocks[0]}
+        return {key: _in_common([block[key] for block in blocks]) for key in blocks[0] if key != "observed"}
 
 
 def _in_common(values: Sequence[Any]) -> Any:
@@ -112,18 +128,46 @@ def _in_common(values: Sequence[Any]) -> Any:
 def _files(folder: Path, why_missing: dict[str, str]) -> list[Path]:
     """The documents in a folder: its own, and those of its parts, of a collected run only the parts that are whole."""
     try:
-        if not (folder / COLLECTED).exists():
-            below = sorted(path for path in folder.iterdir() if path.is_dir())
-            return [path for one in (folder, *below) for path in shard_files(one)]
-        found = []
-        for part in read_collected(folder / COLLECTED).parts:
-            if part.state is PartState.FOUND and part.folder is not None:
-                found += shard_files(folder / part.folder)
-            else:
-                why_missing[part.name] = part.detail or part.state.value
+        if os.path.lexists(folder / COLLECTED):
+            found = []
+            for part in read_collected(folder / COLLECTED).parts:
+                if _usable(folder, part, why_missing):
+                    found += shard_files(folder / str(part.folder))
+            return found
+        if not _may_be_read(folder.resolve(), why_missing):
+            return []
+        below = sorted(path for path in folder.iterdir() if path.is_dir())
+        found = [path for one in (folder, *below) for path in shard_files(one)]
     except OSError as error:
         raise EvidenceError(f"the folder cannot be read ({error.strerror})", where=str(folder)) from None
     return found
+
+
+def _may_be_read(folder: Path, why_missing: dict[str, str]) -> bool:
+    """Whether a folder is no part of a collected run, or one that is evidence."""
+    run = next((above for above in folder.parents if os.path.lexists(above / COLLECTED)), None)
+    if run is None:
+        return True
+    inside = folder.relative_to(run).parts
+    for part in read_collected(run / COLLECTED).parts:
+        place = Path(part.folder or part.name).parts
+        if inside[: len(place)] == place or inside[0] == part.name:
+            return _usable(run, part, why_missing)
+    if inside[0] == REFUSED:
+        why_missing["/".join(inside)] = "it was refused when the run was collected"
+    return inside[0] != REFUSED
+
+
+def _usable(run: Path, part: Part, why_missing: dict[str, str]) -> bool:
+    """Whether a part was found, and its folder still holds exactly what came."""
+    if part.state is not PartState.FOUND or part.folder is None:
+        why_missing[part.name] = part.detail or part.state.value
+        return False
+    folder = run / part.folder
+    changes = [f"{folder} is a link"] if folder.is_symlink() else folder_faults(folder, part.files)
+    if changes:
+        why_missing[part.name] = f"it is not what was collected: {changes[0]}"
+    return not changes
 
 
 def _refuse_unlike(one: ShardDocument, other: ShardDocument, what: str, has: Any, got: Any) -> None:

@@ -21,8 +21,13 @@ def start_run(command: Sequence[str], *, host_class: str | None = None) -> Run:
     """Begin a call: look at the machine once, for all its measurements.
 
     Raises:
-        InputError: if HEXGATE_RUN_ID is set and is not an identifier of a run.
+        InputError: if HEXGATE_RUN_ID is set and is not an identifier of a run, or an argument is no text.
     """
+    unwritten = [argument for argument in command if not _is_text(argument)]
+    if unwritten:
+        raise InputError(
+            "an argument is not text, so no artifact could state it", got=repr(unwritten[0]), expected="UTF-8"
+        )
     return Run(current_run_id(), provenance(command), environment(host_class))
 
 
@@ -36,7 +41,7 @@ def measure(name: str, job: Job, out: Path, run: Run) -> Measured:
         InputError: if `out` cannot be written, or the measurement cannot begin; the artifact says so if it can.
         TargetFailed: if the disk fails while the artifact is written; the evidence stays.
     """
-    sheet = Sheet(name, job.target.subject.to_json(), job.seed, job.confidence, out, run)
+    sheet = Sheet(name, job.target.subject.to_json(), job.seed, job.confidence, out, run, job.target.opened)
     evidence = sheet.begin("the measurement did not run to its end")
     try:
         with ExitStack() as keeping:
@@ -64,3 +69,11 @@ def unopened(uri: str) -> Subject:
     """The subject of a target that was not opened."""
     shown = redacted([uri])[0]
     return Subject(name=shown, kind="unopened", uri=shown, sha256=None)
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -61,12 +61,16 @@ class Sheet:
     """Where the artifact lies."""
     run: Run
     """The call that it is of."""
-    since_s: float = field(default_factory=time.time)
-    """When the measurement began, seconds since 1970."""
+    opened: Mapping[str, Any] = field(default_factory=dict)
+    """How the target was opened: keys of the artifact's block `method`."""
+    since_s: float | None = field(default_factory=time.time)
+    """When the measurement began, seconds since 1970; None where nothing is measured on this machine."""
+    created_at: str | None = None
+    """When it was measured, UTC, to the second; None for the moment at which it is written."""
 
     def method(self, evidence: EvidenceWriter) -> dict[str, Any]:
         """The artifact's block of that name, as the evidence describes it."""
-        return common_method(self.name, self.seed, self.confidence) | evidence.method
+        return common_method(self.name, self.seed, self.confidence) | dict(self.opened) | evidence.method
 
     def begin(self, reason: str) -> EvidenceWriter:
         """Write an artifact that says that nothing is measured yet, and begin its evidence.
@@ -152,7 +156,7 @@ class Sheet:
         contract = load_schema(self.name)
         entries = {key: file.to_json() for key, file in sorted(files.items())}
         plan = files.get("plan")
-        observed = observed_state(self.since_s)
+        observed = None if self.since_s is None else observed_state(self.since_s)
         data = {
             "schema": f"hexgate/{self.name}/{contract['x-version']}",
             "indicator": self.name,
@@ -172,7 +176,7 @@ class Sheet:
             "evidence": entries,
             "trust": "native",
             "run_id": self.run.run_id,
-            "created_at": utc_now(),
+            "created_at": self.created_at or utc_now(),
         }
         return write_artifact(self.out, data)
 

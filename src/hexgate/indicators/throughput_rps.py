@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.errors import InputError
 from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.load_evidence import load_evidence
 from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
@@ -17,6 +18,7 @@ from hexgate.stats.windows import batch_means
 __all__ = ["ThroughputRps", "throughput_method"]
 
 _FEWEST_SUCCESSES = 2
+_MOST_WINDOWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,19 @@ class ThroughputRps:
             counts=counts,
             intervals=intervals,
             missing=_missing(values, closed=closed),
+            cannot_certify=load.uncertified(self.name, values),
             invalid_reasons=(*load.faults(in_process=method["in_process"]), *_too_little(rates)),
         )
 
 
 def throughput_method(plan: Plan, load: Workload, *, windows: int, max_tokens: int) -> dict[str, Any]:
-    """The artifact's block `method` of rates under a plan."""
+    """The artifact's block `method` of rates under a plan.
+
+    Raises:
+        InputError: if the window is to be cut into too many parts.
+    """
+    if windows > _MOST_WINDOWS:
+        raise InputError("too many windows", got=str(windows), expected=f"at most {_MOST_WINDOWS}")
     return {
         "mode": load.mode,
         "in_process": load.in_process,

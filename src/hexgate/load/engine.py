@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from hexgate.errors import TargetFailed
+from hexgate.load.boot import boot_digest
 from hexgate.load.live import Live
 from hexgate.load.plan import Plan
 from hexgate.load.records import Recorder, Spool
@@ -64,6 +65,12 @@ class RunInfo:
     """How long after the common start, by the wall clock, this run was ready to send."""
     host: str | None = None
     """Name of the host, to tell the shards of a load apart; None for the whole plan."""
+    boot: str | None = None
+    """Digest of the id that the host's kernel drew when it started, in hex: shards of one host and boot read one
+    monotonic clock. None for the whole plan, and where the kernel draws none."""
+    clock_bound_s: float | None = None
+    """The most by which its wall clock differs from the one that all shards are held against, as it was told; None
+    where nobody knows."""
 
     @property
     def interrupted(self) -> bool:
@@ -166,6 +173,8 @@ def run_plan(
         start_at=None if start is None else start.at,
         late_ns=session.late_ns,
         host=None if shard is None else socket.gethostname(),
+        boot=None if shard is None else boot_digest(),
+        clock_bound_s=None if start is None else start.clock_bound_s,
     )
     if session.stopped is Stopped.INTERRUPTED:
         raise LoadInterrupted(info)

@@ -25,6 +25,8 @@ PLAN_ROW = np.dtype([("due_ns", "<i8"), ("item", "<i4")])
 """One row of a plan as evidence."""
 
 _MOST_REQUESTS = 50_000_000
+_MOST_SLOTS = 100_000
+_MOST_SPAN_S = 1e6
 
 
 class LoadKind(str, Enum):
@@ -199,6 +201,10 @@ def closed_loop(
         InputError: if an argument is out of range, or neither requests nor duration is given.
     """
     _at_least(1, concurrency=concurrency, items=items)
+    if concurrency > _MOST_SLOTS:
+        raise InputError(
+            "too many requests in flight", got=str(concurrency), expected=f"at most {_MOST_SLOTS}"
+        )
     _at_least(0, warmup=warmup, seed=seed)
     _amount(requests, duration_s)
     # A whole number of shuffles, so that starting over does not favour any item.
@@ -255,6 +261,10 @@ def open_loop(
     if arrival is Arrival.NONE:
         raise InputError("an open loop needs arrivals", expected="constant or poisson")
     _not_too_many(warmup + (requests if requests is not None else (duration_s or 0.0) * rate_rps))
+    if requests is not None and (span_s := (warmup + requests) / rate_rps) > _MOST_SPAN_S:
+        raise InputError(
+            "the plan lasts too long", got=f"{span_s:g} s", expected=f"at most {_MOST_SPAN_S:g} s"
+        )
     if arrival is Arrival.CONSTANT:
         due_ns = _constant(rate_rps, warmup, requests, duration_s)
     else:
@@ -283,7 +293,7 @@ def _amount(requests: int | None, duration_s: float | None) -> None:
         raise InputError("a load plan needs a number of requests or a duration")
     if requests is not None:
         _at_least(1, requests=requests)
-    if duration_s is not None and not 0.0 < duration_s < 1e6:
+    if duration_s is not None and not 0.0 < duration_s < _MOST_SPAN_S:
         raise InputError(
             "the duration is out of range", got=f"{duration_s:g} s", expected="above 0, below 1e6"
         )

@@ -27,10 +27,18 @@ class Start:
     """RFC 3339, UTC, as it was given."""
     wall_ns: int
     """The same in nanoseconds since 1970 UTC."""
+    clock_bound_s: float | None = None
+    """The most by which this machine's wall clock differs from the one that all shards are held against, such as
+    that of shard 0; None where nobody knows."""
 
     @classmethod
-    def parse(cls, text: str) -> Start:
+    def parse(cls, text: str, clock_bound_s: float | None = None) -> Start:
         """The instant of ``2026-01-31T12:00:00.250Z``: RFC 3339 in UTC, up to nine decimals.
+
+        Args:
+            text: the instant.
+            clock_bound_s: the most by which this machine's clock differs from the one that all are held against; None
+                where nobody knows.
 
         Raises:
             InputError: if it is of another form, or no instant.
@@ -45,7 +53,9 @@ class Start:
                 "not an instant in UTC", got=repr(text), expected="RFC 3339 such as 2026-01-31T12:00:00.250Z"
             )
         seconds = (whole - _EPOCH) // timedelta(seconds=1)
-        return cls(text.strip(), seconds * 1_000_000_000 + int((found[2] or "0").ljust(9, "0")))
+        return cls(
+            text.strip(), seconds * 1_000_000_000 + int((found[2] or "0").ljust(9, "0")), clock_bound_s
+        )
 
     def refuse_unless_near(self, now_ns: int) -> None:
         """Let a command go on only if the start is not long past and not far ahead.

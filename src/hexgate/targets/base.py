@@ -174,6 +174,15 @@ class Target:
     """What the user should know of how it was opened."""
     default_prompts: str | None = None
     """The prompts that belong to it, if its card names some."""
+    provider: str | None = None
+    """Execution provider that a model in this process runs on; None where the runtime has none."""
+
+    @property
+    def opened(self) -> dict[str, Any]:
+        """How it was opened, where that changes what is measured: keys of the artifact's block `method`."""
+        if self.endpoint is not None:
+            return {"dialect": self.endpoint.dialect, "timeout_s": self.endpoint.timeout_s}
+        return {} if self.provider is None else {"provider": self.provider}
 
     def close(self) -> None:
         """Let go of sessions and connections."""

@@ -219,6 +219,13 @@ def open_endpoint(uri: str, options: OpenOptions) -> EndpointTarget:
         TargetFailed: if it does not answer, or refuses the credentials.
     """
     address = read_address(uri, options.dialect)
+    if options.provider is not None:
+        raise InputError(
+            "an endpoint chooses what its model runs on",
+            where=address.uri,
+            got=f"--provider {options.provider}",
+            hint="take it out, or name a model file",
+        )
     key = options.api_key()
     if key is not None and address.userinfo is not None:
         raise InputError(

@@ -176,6 +176,7 @@ def open_onnx(uri: str, options: OpenOptions) -> Target:
         generator=generator,
         warnings=warnings,
         default_prompts=_prompts(card),
+        provider=session.provider,
     )
 
 

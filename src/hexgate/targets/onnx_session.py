@@ -55,13 +55,16 @@ class OnnxSession:
     """A model that is loaded, and whose input is one batch of numbers.
 
     Raises:
-        InputError: if the file is no ONNX model, or the provider is not installed.
-        TargetUnusable: if the runtime cannot run it, or it takes something else than one batch of numbers.
+        InputError: if the file is no ONNX model, or there is no such provider.
+        TargetUnusable: if the runtime cannot run it, or not on the provider that was asked for,
+            or it takes something else than one batch of numbers.
     """
 
     def __init__(self, path: Path, options: OpenOptions, stated_shape: tuple[int, ...] | None) -> None:
         self._path = path
         self._session = _open(path, options)
+        self.provider = _short(self._session.get_providers()[0])
+        """What the runtime says it runs on, such as ``cpu`` or ``cuda``."""
         self.input = _input_spec(path, self._session.get_inputs(), stated_shape)
         """What the model takes."""
         self.outputs: tuple[tuple[str, str], ...] = tuple(
@@ -108,7 +111,7 @@ def _open(path: Path, options: OpenOptions) -> Any:
     session_options.log_severity_level = 3
     if options.threads is not None:
         session_options.intra_op_num_threads = options.threads
-    provider = _provider(options.provider)
+    provider = _provider(options.provider or "cpu")
     try:
         session = onnxruntime.InferenceSession(str(path), session_options, providers=[provider])
     except (_STATE.InvalidProtobuf, _STATE.InvalidGraph, _STATE.NoSuchFile) as error:
@@ -128,10 +131,11 @@ def _open(path: Path, options: OpenOptions) -> Any:
     # The runtime falls back to the CPU without a word; figures of another device would then be published.
     if session.get_providers()[0] != provider:
         raise TargetUnusable(
-            f"the provider {options.provider} could not be started for this model",
+            f"the provider {_short(provider)} could not be started for this model",
             where=str(path),
             got=session.get_providers()[0],
             expected=provider,
+            hint="is the device there, and are the driver and the libraries that this runtime needs?",
         )
     return session
 
@@ -139,14 +143,19 @@ def _open(path: Path, options: OpenOptions) -> Any:
 def _provider(word: str) -> str:
     available: list[str] = onnxruntime.get_available_providers()
     for name in available:
-        if word.lower() in {name.lower(), name.lower().removesuffix("executionprovider")}:
+        if _short(word) == _short(name):
             return name
-    raise InputError(
+    known = {_short(name) for name in onnxruntime.get_all_providers()}
+    raise (TargetUnusable if _short(word) in known else InputError)(
         "no such execution provider in this ONNX Runtime",
         got=word,
-        expected=", ".join(name.removesuffix("ExecutionProvider").lower() for name in available),
+        expected=", ".join(map(_short, available)),
         hint="install the runtime for that device, such as onnxruntime-gpu",
     )
+
+
+def _short(provider: str) -> str:
+    return provider.lower().removesuffix("executionprovider")
 
 
 def _input_spec(path: Path, inputs: list[Any], stated: tuple[int, ...] | None) -> InputSpec:

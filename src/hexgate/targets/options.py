@@ -9,7 +9,10 @@ from pathlib import Path
 from hexgate.errors import InputError
 from hexgate.targets.base import GenerateOptions
 
-__all__ = ["OpenOptions"]
+__all__ = ["MOST_TIMEOUT_S", "OpenOptions"]
+
+MOST_TIMEOUT_S = 1e6
+"""No reply is waited for longer; clocks of sockets and event loops have ends, too."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class OpenOptions:
     """Most inputs in one call of a predictor."""
     threads: int | None = None
     """Threads of one operator of a model in this process; None for the runtime's default."""
-    provider: str = "cpu"
-    """Execution provider of a model in this process: ``cpu``, ``cuda``, ..."""
+    provider: str | None = None
+    """Execution provider of a model in this process: ``cpu``, ``cuda``, ...; None for the CPU."""
     max_tokens: int | None = None
     """Most tokens of a reply; None for the caller's default."""
     temperature: float | None = None
@@ -49,8 +52,14 @@ class OpenOptions:
         """Refuse what no target could use."""
         if self.batch < 1:
             raise InputError("the batch is below 1", got=str(self.batch), expected="1 or more")
-        if self.timeout_s <= 0:
-            raise InputError("the time-out is not positive", got=f"{self.timeout_s} s")
+        if not 0 < self.timeout_s <= MOST_TIMEOUT_S:
+            raise InputError(
+                "the time-out is out of range",
+                got=f"{self.timeout_s:g} s",
+                expected=f"above 0, at most {MOST_TIMEOUT_S:g} s",
+            )
+        if self.model_name is not None:
+            _refuse_no_text("the model name", self.model_name)
         if self.threads is not None and self.threads < 1:
             raise InputError("the number of threads is below 1", got=str(self.threads))
         if self.labels is not None and (not self.labels or len(set(self.labels)) != len(self.labels)):
@@ -87,3 +96,10 @@ class OpenOptions:
             seed=base.seed,
             system=base.system if self.system is None else self.system,
         )
+
+
+def _refuse_no_text(what: str, text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"{what} is not text", got=repr(text), expected="UTF-8") from None
