@@ -103,6 +103,7 @@ case "$1 ${2-}" in
   "run --rm") if play no_cuda; then echo "OSError: libcuda.so.1: cannot open shared object file"; exit 1; fi; exit 0 ;;
   "ps "*) if play left; then echo 0123456789ab; fi; exit ;;
   "run "*) ;;
+  "stop "*) kill -TERM "$(cat "$NODE/pid-$4" 2>/dev/null)" 2>/dev/null; exit 0 ;;
   *) exit 0 ;;
 esac
 trap 'echo TERM >>"$NODE/stopped"; exit 130' TERM
@@ -110,6 +111,7 @@ for word in "$@"; do
   if [[ $word == *,target=/observed,* ]]; then record=${word#*source=}; record=${record%%,*}/state.jsonl; fi
   if [[ $word == hexgate-* ]]; then name=$word; fi
 done
+echo $$ >"$NODE/pid-$name"
 echo $PPID >"$NODE/started-$name"
 if play hang; then while :; do sleep 0.02; done; fi
 if grep -q '"kind":"source"' "$record"; then

@@ -945,10 +945,11 @@ CHILDREN=()
 RELAYS=()
 STARTED=()
 SIGNALLED=0
+STOPPED=0
 
 on_signal() {
   local child
-  SIGNALLED=1
+  SIGNALLED=1 STOPPED=1
   say "SIG$1: stopping; what was measured is kept" "收到 SIG$1：正在停止；已测得的内容会保留"
   ((${#CHILDREN[@]})) || exit $((128 + $2))
   for child in "${CHILDREN[@]}"; do kill -TERM "$child" 2>/dev/null || true; done
@@ -1097,6 +1098,10 @@ run() {
     if ((code > gravest)); then gravest=$code; fi
   done
   CHILDREN=()
+  # timeout(1) ends without its child where a signal meets it just as it starts one; the container must not go on then.
+  if ((STOPPED)); then
+    for name in "${STARTED[@]}"; do docker stop --time "$GRACE_S" "$name" >/dev/null 2>&1 || true; done
+  fi
   for lane in "${!RELAYS[@]}"; do wait_for "${RELAYS[lane]}" || true; done
   stop_sampler
   record_host after
