@@ -47,6 +47,21 @@ def test_a_layer_that_did_not_look_is_not_called_right() -> None:
     assert states(checked(ask_server=True)) == ["ok", "ok", "ok", "ok"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("schema: hexgate.job/v1\nname:\tx\n\tshards: 1\n", "line 3"),
+        ("schema: hexgate.job/v1\nname: a\nname: b\n", "line 3"),
+    ],
+    ids=["a tab", "a key twice"],
+)
+def test_a_spec_that_cannot_be_read_is_a_mistake_of_the_spec(text: str, said: str) -> None:
+    assert is_spec(text)
+    report = check_spec("job.yaml", text, Local())
+    assert states(report) == ["mistakes", "not_looked", "not_looked", "not_looked"]
+    assert said in report.mistakes[0]
+
+
 def test_a_spec_with_mistakes_shows_them_all_and_stops_the_other_layers() -> None:
     report = checked({"timeout_s": 1, "shards": "two", "more": 1})
 

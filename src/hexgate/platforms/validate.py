@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hexgate.errors import InputError, JobSpecError, MissingExtra
 from hexgate.platforms.base import Checked, Finding, Layer, Native, Platform
 from hexgate.platforms.spec import JobSpec, parse_spec
+from hexgate.platforms.spec_yaml import plain_yaml
 
 __all__ = ["Report", "check_job", "check_native", "check_spec", "is_spec", "read_files"]
 
 _JOB_SCHEMA = "hexgate.job/"
+_SAYS_SPEC = re.compile(r"""^\W*schema\W+hexgate\.job/""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,11 @@ def read_files(paths: Sequence[Path]) -> dict[str, str]:
 
 
 def is_spec(text: str) -> bool:
-    """Whether a file says that it is a job spec of ours. Any other file is a native one."""
+    """Whether a file says that it is a job spec of ours, even if it cannot be read. Any other file is a native one."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return False
+        value = plain_yaml(text)
+    except ValueError:
+        return _SAYS_SPEC.search(text) is not None
     schema = value.get("schema") if isinstance(value, Mapping) else None
     return isinstance(schema, str) and schema.startswith(_JOB_SCHEMA)
 
@@ -85,9 +86,9 @@ def check_spec(name: str, text: str, platform: Platform, *, ask_server: bool = F
         ask_server: whether to ask the platform itself.
     """
     try:
-        spec = parse_spec(yaml.safe_load(text), name)
-    except yaml.YAMLError as error:
-        return _stopped((Finding(name, f"not YAML ({' '.join(str(error).split())})"),))
+        spec = parse_spec(plain_yaml(text), name)
+    except ValueError as error:
+        return _stopped((Finding(name, f"not the YAML of a job spec ({error})"),))
     except JobSpecError as error:
         return _stopped(_of_mistakes(name, error.mistakes))
     return check_job(name, spec, platform, ask_server=ask_server)
