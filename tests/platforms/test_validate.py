@@ -50,7 +50,7 @@ def test_a_layer_that_did_not_look_is_not_called_right() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("schema: hexgate.job/v1\nname:\tx\n\tshards: 1\n", "line 3"),
+        ("schema: hexgate.job/v1\nname:\tx\n\tshards: 1\n", "line 2, column 6"),
         ("schema: hexgate.job/v1\nname: a\nname: b\n", "line 3"),
     ],
     ids=["a tab", "a key twice"],
