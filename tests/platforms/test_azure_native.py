@@ -44,7 +44,8 @@ def test_paths_of_mounts_become_inputs_and_the_output_is_the_folder_metric() -> 
 
     assert job["command"] == (
         'HEXGATE_JOB_ID="$AZUREML_RUN_ID" exec hexgate platforms run --output "${{outputs.metric}}" -- hexgate run '
-        '--indicator all --model "${{inputs.model}}/model.onnx" --data "${{inputs.data}}/val.jsonl" --out \'{out}\''
+        '--indicator all --model "${{inputs.model}}/model.onnx" --provider cuda --data "${{inputs.data}}/val.jsonl" '
+        "--out '{out}'"
     )
     assert job["inputs"]["model"] == {
         "type": "uri_folder",

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from hexgate.contract.canonical import NotStrictJson, canonical_bytes, parse_strict, sha256_file
-from hexgate.contract.provenance import new_run_id
 from hexgate.contract.schema import load_schema, schema_mistakes
 from hexgate.errors import EvidenceError
 from hexgate.stores.base import Store
@@ -85,7 +86,7 @@ def publish(store: Store, folder: Path, head: PartHead) -> dict[str, Any]:
             to the outside or to a folder, a special file, a name that cannot be a key, its own ``manifest.json``.
         StoreFailed: if the store refuses a file or does not answer; the part then does not exist.
     """
-    attempt = new_run_id()
+    attempt = _new_attempt()
     files = [
         {"path": path, "bytes": (folder / path).stat().st_size, "sha256": sha256_file(folder / path)}
         for path in _files(folder)
@@ -102,6 +103,12 @@ def publish(store: Store, folder: Path, head: PartHead) -> dict[str, Any]:
         store.put(f"{base}/{file['path']}", folder / str(file["path"]))
     store.put_bytes(f"{base}/{MANIFEST}", canonical_bytes(manifest))
     return manifest
+
+
+def _new_attempt() -> str:
+    """An identifier of the form of a run's that sorts by time to the microsecond: two attempts may end in one second."""
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(2)[:3]}"
 
 
 def attempts(store: Store, run_id: str) -> dict[str, list[Attempt]]:
