@@ -106,7 +106,7 @@ def publish(store: Store, folder: Path, head: PartHead) -> dict[str, Any]:
 
 
 def _new_attempt() -> str:
-    """An identifier of the form of a run's that sorts by time to the microsecond: two attempts may end in one second."""
+    """An identifier of the form of a run's that sorts to the microsecond: two attempts may end in one second."""
     now = datetime.now(timezone.utc)
     return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(2)[:3]}"
 
