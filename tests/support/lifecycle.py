@@ -18,6 +18,7 @@ hexgate, or lies elsewhere in a test. For a job whose end is not success use `fo
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ from hexgate.platforms.submit import submit_job
 from hexgate.platforms.wait import wait_for
 from hexgate.stores.registry import open_store
 
+FASTER = 100
+"""So much faster the clock of waiting goes: what is not known any more is given up after a minute of it."""
 POLL_S = 0.02
 """So quick looks, as a fake server takes a job one step on for each."""
 
@@ -85,7 +88,9 @@ def follow(platform: str, driver: Driver, spec: JobSpec, folder: Path) -> tuple[
     handle = submit_job(spec, platform, driver, path)
     assert submit_job(spec.with_run_id(handle.run_id), platform, driver, path).native_id == handle.native_id
     assert handle.address is not None
-    return handle, wait_for(driver, handle.address, timeout_s=300, poll_s=POLL_S)
+    return handle, wait_for(
+        driver, handle.address, timeout_s=300 * FASTER, poll_s=POLL_S, clock=lambda: time.monotonic() * FASTER
+    )
 
 
 def carry(
