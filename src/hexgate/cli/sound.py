@@ -21,10 +21,11 @@ _HELD_AGAINST_A_LIMIT = {"PASS", "FAIL", "INCONCLUSIVE"}
 def computed_again(exhibit: Exhibit) -> Exhibit:
     """The exhibit with what computing it again from its evidence gave.
 
-    One that is not complete is as it was, and so is one that another tool measured: that is not ours to compute.
+    One that is not complete is as it was, and so is one that another tool measured: that is not ours to compute. What
+    was computed again already is not computed twice.
     """
     data = exhibit.data
-    if data["trust"] != Trust.NATIVE.value or data["status"] != "complete":
+    if exhibit.recomputed is not None or data["trust"] != Trust.NATIVE.value or data["status"] != "complete":
         return exhibit
     try:
         differences = recompute(Artifact(Path(exhibit.path), data)).differences

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from hexgate.errors import JobSpecError
 from hexgate.platforms.azure_native import command_job, pipeline_job
 from hexgate.platforms.azure_rules import native_findings, spec_findings
-from hexgate.platforms.base import Checked, Driver, Finding, Native
+from hexgate.platforms.base import Checked, Driver, Finding, Native, refuse
 
 if TYPE_CHECKING:
     from hexgate.platforms.spec import JobSpec
@@ -28,9 +27,7 @@ class Azure:
         Raises:
             JobSpecError: with every mistake that hinders it.
         """
-        found = self.spec_findings(spec)
-        if found:
-            raise JobSpecError(spec.name, [f"{finding.path}: {finding.problem}" for finding in found])
+        refuse(spec.name, self.spec_findings(spec))
         return {"pipeline.yml": pipeline_job(spec)} if spec.fan_out else {"job.yml": command_job(spec)}
 
     def spec_findings(self, spec: JobSpec) -> Sequence[Finding]:

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import yaml
 
-from hexgate.errors import JobSpecError, extra_hint
+from hexgate.errors import extra_hint
 from hexgate.platforms import bailian_body
 from hexgate.platforms.bailian_check import body_findings
 from hexgate.platforms.bailian_rules import rule_findings
-from hexgate.platforms.base import Checked, Driver, Finding, Layer, Native
+from hexgate.platforms.base import Checked, Driver, Finding, Layer, Native, refuse
 from hexgate.platforms.cloud_rules import native_value
 from hexgate.platforms.spec import JobSpec
 
@@ -35,8 +35,7 @@ class Bailian:
         Raises:
             JobSpecError: with every mistake that hinders it.
         """
-        if findings := self.spec_findings(spec):
-            raise JobSpecError(spec.name, [f"{found.path}: {found.problem}" for found in findings])
+        refuse(spec.name, self.spec_findings(spec))
         body = yaml.safe_dump(
             bailian_body.create_job_body(spec), sort_keys=False, allow_unicode=True, width=4096
         )

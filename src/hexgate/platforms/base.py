@@ -7,10 +7,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+from hexgate.errors import JobSpecError
+
 if TYPE_CHECKING:
     from hexgate.platforms.spec import JobSpec
 
-__all__ = ["Checked", "Driver", "Finding", "JobState", "Layer", "Native", "Platform", "Status", "TellsSpec"]
+__all__ = [
+    "Checked",
+    "Driver",
+    "Finding",
+    "JobState",
+    "Layer",
+    "Native",
+    "Platform",
+    "Status",
+    "TellsSpec",
+    "refuse",
+]
 
 Native = Mapping[str, str]
 """Native files of one job: name to text. The first is the one that is submitted."""
@@ -49,6 +62,16 @@ class Checked:
     """Its mistakes; empty where it found none, or did not look."""
     skipped: str | None = None
     """Why it did not look; None where it did. A layer that did not look has found nothing right."""
+
+
+def refuse(name: str, findings: Sequence[Finding]) -> None:
+    """Refuse a job, or a native file, for what was found in it; where nothing was, do nothing.
+
+    Raises:
+        JobSpecError: with every finding.
+    """
+    if findings:
+        raise JobSpecError(name, [f"{found.path}: {found.problem}" for found in findings])
 
 
 class JobState(str, Enum):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from hexgate.errors import JobSpecError
-from hexgate.platforms.base import Checked, Driver, Finding, Native
+from hexgate.platforms.base import Checked, Driver, Finding, Native, refuse
 from hexgate.platforms.slurm_rules import native_findings, spec_findings
 from hexgate.platforms.slurm_script import FILE, job_text
 
@@ -28,9 +27,7 @@ class Slurm:
         Raises:
             JobSpecError: with every mistake that hinders it.
         """
-        found = self.spec_findings(spec)
-        if found:
-            raise JobSpecError(spec.name, [f"{finding.path}: {finding.problem}" for finding in found])
+        refuse(spec.name, self.spec_findings(spec))
         return {FILE: job_text(spec)}
 
     def spec_findings(self, spec: JobSpec) -> Sequence[Finding]:

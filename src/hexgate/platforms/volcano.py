@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import yaml
 
-from hexgate.errors import JobSpecError, extra_hint
+from hexgate.errors import extra_hint
 from hexgate.platforms import volcano_body
-from hexgate.platforms.base import Checked, Driver, Finding, Layer, Native
+from hexgate.platforms.base import Checked, Driver, Finding, Layer, Native, refuse
 from hexgate.platforms.cloud_rules import native_value
 from hexgate.platforms.spec import JobSpec
 from hexgate.platforms.volcano_check import body_findings, task_findings
@@ -36,8 +36,7 @@ class Volcano:
         Raises:
             JobSpecError: with every mistake that hinders it.
         """
-        if findings := self.spec_findings(spec):
-            raise JobSpecError(spec.name, [f"{found.path}: {found.problem}" for found in findings])
+        refuse(spec.name, self.spec_findings(spec))
         task = yaml.safe_dump(volcano_body.volc_task(spec), sort_keys=False, allow_unicode=True, width=4096)
         files = {"job.yaml": _HEAD + task}
         if "queue_id" in spec.block(self.name):

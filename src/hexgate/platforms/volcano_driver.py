@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from hexgate.errors import InputError, JobSpecError, MissingExtra, PlatformFailed
-from hexgate.platforms.base import Finding, JobState, Status
+from hexgate.errors import InputError, MissingExtra, PlatformFailed
+from hexgate.platforms.base import Finding, JobState, Status, refuse
 from hexgate.platforms.cloud_client import endpoint_parts, without_secrets
 from hexgate.platforms.spec import JobSpec
 from hexgate.platforms.volcano_body import PLATFORM, create_job_body
@@ -239,8 +239,7 @@ def _chain() -> Any:
 def _request(sdk: Any, body: dict[str, Any]) -> Any:
     findings: list[Finding] = []
     request = build(sdk, "CreateJobRequest", body, "$", findings)
-    if findings:
-        raise JobSpecError("create_job.json", [f"{found.path}: {found.problem}" for found in findings])
+    refuse("create_job.json", findings)
     return request
 
 
