@@ -2,91 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from enum import IntEnum
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEVER", "RECORD", "Outcome", "Recorder", "Spool"]
+from hexgate.errors import EvidenceError
+from hexgate.load.layout import COLUMNS, NEVER, ROW_BYTES, Outcome
 
-NEVER = -1
-"""The stamp of what did not happen, and the count of what is not known."""
+__all__ = ["NEVER", "RECORD", "Outcome", "Records"]
 
-Spool = Callable[[Mapping[str, Any]], None]
-"""Takes ``{"index", "text", "error"}`` of one finished request, such as `RowWriter.write`."""
+_TYPES = {"i": "<i4", "h": "<i2", "?": "?", "q": "<i8", "B": "u1"}
 
+RECORD = np.dtype([(name, _TYPES[code]) for name, code in COLUMNS.items()])
+"""The columns of `layout.COLUMNS` as a dtype."""
 
-class Outcome(IntEnum):
-    """What became of one request."""
-
-    OK = 0
-    """A whole reply by the API's rules, with an answer in it."""
-    ERROR = 1
-    """No connection, a status that is not 2xx, or a reply that breaks the API's rules, reports an error or holds
-    no answer."""
-    TIMEOUT = 2
-    """No whole reply within the time-out."""
-    TRUNCATED = 3
-    """A reply that ended before its terminator."""
-    UNFINISHED = 4
-    """Still in flight when the run was over and the drain limit had passed."""
-    NOT_SENT = 5
-    """Due, but never sent: the run was stopped before, or (then with an end stamp) this machine could not
-    open another connection."""
+CHUNK = 65_536
+"""Rows that are in memory at once."""
 
 
-RECORD = np.dtype(
-    [
-        ("index", "<i4"),  # number of the request in the plan
-        ("item", "<i4"),  # data item
-        ("warmup", "?"),  # whether it is warm-up
-        ("due_ns", "<i8"),  # instant at which it was due; -1 in a closed loop
-        ("issued_ns", "<i8"),  # the engine took it up; then come the wait for a slot and for a connection
-        ("sent_ns", "<i8"),  # request bytes written (in-process: the call began)
-        ("headers_ns", "<i8"),  # response headers complete
-        ("first_event_ns", "<i8"),  # first event of any kind
-        ("first_token_ns", "<i8"),  # first text on any channel, in a streamed reply
-        ("first_answer_ns", "<i8"),  # first text of the answer, in a streamed reply
-        ("last_token_ns", "<i8"),  # last text on any channel, in a streamed reply
-        ("end_ns", "<i8"),  # the reply, or the attempt, was over
-        ("outcome", "u1"),  # Outcome
-        ("http_status", "<i2"),
-        ("events", "<i4"),  # events with text or scores
-        ("first_event_tokens", "<i4"),  # tokens in the first event with text, by the server's count
-        ("prompt_tokens", "<i4"),  # by the server's count
-        ("output_tokens", "<i4"),  # by the server's count
-        ("bytes", "<i8"),  # bytes received, headers included
-    ]
-)
-"""Columns of a record. Stamps are nanoseconds from the run's start on one monotonic clock; -1 is "never" in a
-stamp and "not known" in a count or a status."""
+class Records:
+    """The rows of a run in order of `index`: in a file, or, for few of them, in memory. Read in chunks, and often."""
 
-_CHUNK = 4096
+    def __init__(self, path: Path | None, offset: int, rows: int, array: NDArray[np.void] | None) -> None:
+        self._path = path
+        self._offset = offset
+        self._rows = rows
+        self._array = array
 
+    @classmethod
+    def open(cls, path: Path) -> Records:
+        """The records in a file of NumPy's format.
 
-class Recorder:
-    """Records of a run, in the order in which requests end. Grows by chunks, so that adding never copies."""
+        Raises:
+            EvidenceError: if they are not records, or the file ends before its rows do.
+        """
+        try:
+            with path.open("rb") as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
+                shape, _, dtype = (read or np.lib.format.read_array_header_2_0)(file)
+                offset = file.tell()
+        except (OSError, ValueError) as error:
+            raise EvidenceError(f"the records cannot be read ({error})", where=str(path)) from None
+        if dtype != RECORD or len(shape) != 1:
+            raise EvidenceError("the records have other columns than this version writes", where=str(path))
+        if path.stat().st_size != offset + shape[0] * ROW_BYTES:
+            raise EvidenceError("the file of records ends before its rows do", where=str(path))
+        return cls(path, offset, int(shape[0]), None)
 
-    def __init__(self) -> None:
-        self._full: list[NDArray[np.void]] = []
-        self._chunk: NDArray[np.void] = np.zeros(_CHUNK, dtype=RECORD)
-        self._used = 0
+    @classmethod
+    def of(cls, array: NDArray[np.void]) -> Records:
+        """Records that are in memory: they are put in order of `index`."""
+        return cls(None, 0, len(array), array[np.argsort(array["index"], kind="stable")])
 
     def __len__(self) -> int:
-        return len(self._full) * _CHUNK + self._used
+        return self._rows
 
-    def add(self, row: tuple[Any, ...]) -> None:
-        """Append one row, its values in the order of RECORD."""
-        if self._used == _CHUNK:
-            self._full.append(self._chunk)
-            self._chunk = np.zeros(_CHUNK, dtype=RECORD)
-            self._used = 0
-        self._chunk[self._used] = row
-        self._used += 1
+    def chunks(self, size: int = CHUNK) -> Iterator[NDArray[np.void]]:
+        """All rows in order of `index`, at most `size` at a time."""
+        if self._path is None:
+            for begin in range(0, self._rows, size):
+                yield self._array[begin : begin + size]  # type: ignore[index]
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            left = self._rows
+            while left:
+                rows = np.fromfile(file, dtype=RECORD, count=min(size, left))
+                left -= len(rows)
+                yield rows
 
     def array(self) -> NDArray[np.void]:
-        """All rows so far, by index."""
-        rows = np.concatenate([*self._full, self._chunk[: self._used]])
-        return rows[np.argsort(rows["index"], kind="stable")]
+        """All rows at once: for tests, and where they are few."""
+        return np.concatenate([np.empty(0, dtype=RECORD), *self.chunks()])
