@@ -10,39 +10,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hexgate.load.figures import (
-    Anchor,
-    TokenSource,
-    client_health,
-    latencies,
-    outcomes,
-    output_tokens,
-    throughput,
-)
+from hexgate.load.figures import outcomes, throughput
+from hexgate.load.health import client_health
+from hexgate.load.latencies import Anchor, Latencies, latencies
 from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
-from hexgate.load.records import NEVER, RECORD, Outcome, Recorder
+from hexgate.load.records import NEVER, RECORD, Outcome, Records
+from hexgate.load.tokens import TokenSource, output_tokens
 
 MS = 1_000_000
 S = 1_000_000_000
 
 
-def rows(*fields: dict[str, Any]) -> NDArray[np.void]:
-    """Records with what is given, times in ns; the rest as for what never happened."""
-    recorder = Recorder()
+def array(*fields: dict[str, Any]) -> NDArray[np.void]:
+    """Rows with what is given, times in ns; the rest as for what never happened."""
+    made = np.zeros(len(fields), dtype=RECORD)
+    for name in RECORD.names or ():
+        if name not in {"item", "turn", "worker", "warmup", "outcome", "bytes"}:
+            made[name] = NEVER
+    made["index"], made["events"] = np.arange(len(fields)), 1
     for number, given_fields in enumerate(fields):
-        values = dict.fromkeys(RECORD.names or (), NEVER) | {
-            "index": number,
-            "item": 0,
-            "warmup": False,
-            "outcome": Outcome.OK,
-            "events": 1,
-            "bytes": 0,
-        }
-        values |= given_fields
+        for name, value in given_fields.items():
+            made[name][number] = value
         if "issued_ns" not in given_fields:
-            values["issued_ns"] = max(values["due_ns"], values["sent_ns"])
-        recorder.add(tuple(values[name] for name in RECORD.names or ()))
-    return recorder.array()
+            made["issued_ns"][number] = max(made["due_ns"][number], made["sent_ns"][number])
+    return made
+
+
+def rows(*fields: dict[str, Any]) -> Records:
+    return Records.of(array(*fields))
+
+
+def all_of(found: Latencies, name: str) -> list[float]:
+    """All values of a time, in rising order."""
+    time = found.of(name)
+    return time.ranks(range(1, time.count + 1))
 
 
 def closed(n: int, **more: Any) -> Plan:
@@ -73,13 +74,13 @@ def test_one_stream_worked_by_hand() -> None:
     )
     found = latencies(record, constant(1, 1.0))
     assert found.anchor is Anchor.DUE
-    assert found.e2e_ms.tolist() == [1512.0]
-    assert found.e2e_sent_ms.tolist() == [1212.0]
-    assert found.ttft_sent_ms.tolist() == [200.0]
-    assert found.ttft_due_ms is not None
-    assert found.ttft_due_ms.tolist() == [500.0]
-    assert found.ttfa_sent_ms.tolist() == [400.0]
-    assert found.tpot_ms.tolist() == [pytest.approx(1000.0 / 97)]
+    assert all_of(found, "e2e") == [1512.0]
+    assert all_of(found, "e2e_sent") == [1212.0]
+    assert all_of(found, "ttft_sent") == [200.0]
+    assert all_of(found, "ttft_due") == all_of(found, "ttft") == [500.0]
+    assert all_of(found, "ttfa_sent") == [400.0]
+    assert all_of(found, "ttfa_due") == [700.0]
+    assert all_of(found, "tpot") == [pytest.approx(1000.0 / 97)]
     assert found.token_source is TokenSource.SERVER
     assert found.first_event_unknown == 0
 
@@ -87,10 +88,10 @@ def test_one_stream_worked_by_hand() -> None:
 def test_a_closed_loop_counts_from_the_send() -> None:
     found = latencies(rows({"sent_ns": 5 * MS, "end_ns": 15 * MS}), closed(1))
     assert found.anchor is Anchor.SENT
-    assert found.e2e_ms.tolist() == [10.0]
-    assert found.e2e_due_ms is None
-    assert found.ttft_due_ms is None
-    assert len(found.ttft_sent_ms) == len(found.tpot_ms) == 0
+    assert all_of(found, "e2e") == [10.0]
+    assert found.times.keys() == {"e2e_sent", "ttft_sent", "ttfa_sent", "tpot", "gap_max"}
+    assert found.of("ttft").count == found.of("tpot").count == 0
+    assert found.of("ttft").mean is None
     assert found.token_source is None
 
 
@@ -112,16 +113,16 @@ def test_replies_without_a_pace_have_none_and_are_counted() -> None:
     one_event = stream(1, tokens=9, first=9, last_ms=10)
     plain = stream(10)
     found = latencies(rows(one_token, one_event, plain), closed(3))
-    assert found.tpot_ms.tolist() == [10.0]
+    assert all_of(found, "tpot") == [10.0]
     assert found.tpot_undefined == 2
     assert found.first_event_unknown == 1
     assert found.token_source is TokenSource.MIXED
 
 
 def test_who_counted_the_tokens() -> None:
-    assert output_tokens(rows(stream(3), stream(4)))[1] is TokenSource.EVENTS
-    assert output_tokens(rows(stream(3, tokens=5), {"output_tokens": 7}))[1] is TokenSource.SERVER
-    tokens, source = output_tokens(rows({"sent_ns": 0, "end_ns": 1}))
+    assert output_tokens(array(stream(3), stream(4)))[1] is TokenSource.EVENTS
+    assert output_tokens(array(stream(3, tokens=5), {"output_tokens": 7}))[1] is TokenSource.SERVER
+    tokens, source = output_tokens(array({"sent_ns": 0, "end_ns": 1}))
     assert (tokens.tolist(), source) == ([-1], None)
 
 
@@ -135,7 +136,7 @@ def test_warm_up_and_failures_enter_no_latency_but_are_counted() -> None:
         {"sent_ns": 0, "outcome": Outcome.UNFINISHED},
         {"outcome": Outcome.NOT_SENT},
     )
-    assert latencies(records, closed(6, warmup=1)).e2e_ms.tolist() == [10.0]
+    assert all_of(latencies(records, closed(6, warmup=1)), "e2e") == [10.0]
     counts = outcomes(records)
     assert (counts.ok, counts.error, counts.timeout, counts.truncated) == (1, 1, 1, 1)
     assert (counts.unfinished, counts.not_sent, counts.total, counts.sent) == (1, 1, 6, 5)
@@ -224,7 +225,7 @@ def test_a_stop_ends_the_window() -> None:
     assert throughput(nothing, closed(5), stopped_ns=S).throughput_rps == 0.0
 
 
-def lagging(n: int, rate: float, lag_ns: int, *, late: int | None = None) -> NDArray[np.void]:
+def lagging(n: int, rate: float, lag_ns: int, *, late: int | None = None) -> Records:
     gap = int(S / rate)
     return rows(
         *[
@@ -277,7 +278,7 @@ def test_a_closed_loop_client_that_leaves_its_slots_empty_is_starved() -> None:
     assert client_health(tail, closed(11)).starved is False
 
 
-def bursts(n: int, slots: int, *, each_ns: int, gap_ns: int = 0, warmup: int = 0) -> NDArray[np.void]:
+def bursts(n: int, slots: int, *, each_ns: int, gap_ns: int = 0, warmup: int = 0) -> Records:
     """So many requests in lock step: a slot takes the next one `gap_ns` after its last; slots start 1 us apart."""
     return rows(
         *[
@@ -339,12 +340,3 @@ def test_in_flight_against_a_count_at_every_instant(spans: list[tuple[int, int]]
     records = rows(*[{"sent_ns": begin, "end_ns": begin + length} for begin, length in spans])
     counted = max(sum(begin <= now < begin + length for begin, length in spans) for now in range(101))
     assert throughput(records, closed(len(spans), concurrency=50)).in_flight_max == counted
-
-
-def test_records_grow_and_come_back_by_index() -> None:
-    recorder = Recorder()
-    blank = tuple(rows({})[0].tolist())
-    for index in reversed(range(10_000)):
-        recorder.add((index, *blank[1:]))
-    assert len(recorder) == 10_000
-    assert recorder.array()["index"].tolist() == list(range(10_000))

@@ -7,7 +7,7 @@ import pytest
 
 from hexgate.load.reading import read_exchange
 from hexgate.load.records import NEVER, Outcome
-from hexgate.load.transport import Exchange, Fault
+from hexgate.load.exchange import Exchange, Fault
 from hexgate.wire.registry import dialect
 
 

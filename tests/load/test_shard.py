@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -92,6 +93,44 @@ def test_a_shard_counts_as_the_whole_plan_does(plan: Plan, count: int, taken: in
             assert number == shard.rows[taken]
         else:
             assert number is None
+
+
+@given(plan=PLANS, count=st.integers(1, 12), size=st.sampled_from([1, 3, 64, 65_536]))
+@settings(max_examples=80, deadline=None)
+def test_blocks_are_the_rows_of_a_shard_with_their_numbers(plan: Plan, count: int, size: int) -> None:
+    rows = plan.to_array()
+    whole = np.empty(len(plan), dtype=PLAN_ROW)
+    for shard in shards(plan, count):
+        assert len(shard) == len(shard.rows)
+        expected = len(shard) + (2000 if plan.repeats else 0)
+        taken = 0
+        for numbers, own in islice(shard.blocks(size), expected + 1):
+            assert 1 <= len(numbers) == len(own) <= size
+            assert numbers.tolist() == [shard.number(taken + i) for i in range(len(own))]
+            assert own.tobytes() == rows[numbers % len(plan)].tobytes()
+            first_round = numbers < len(plan)
+            whole[numbers[first_round]] = own[first_round]
+            taken += len(own)
+            if taken >= expected:
+                break
+        assert taken >= expected if plan.repeats else taken == expected
+    assert whole.tobytes() == rows.tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_workers_recombine_to_the_plan_byte_by_byte(count: int) -> None:
+    plan = open_loop(rate_rps=200.0, items=50, requests=20_000, warmup=30, seed=6)
+    parts = [list(shard.blocks(1000)) for shard in shards(plan, count)]
+    numbers = np.concatenate([number for part in parts for number, _ in part])
+    rows = np.concatenate([own for part in parts for _, own in part])
+    assert rows[np.argsort(numbers)].tobytes() == plan.to_array().tobytes()
+
+
+def test_a_shard_of_conversations_has_whole_ones() -> None:
+    plan = closed_loop(concurrency=8, items=3, requests=10, warmup=3, turns=5)
+    parts = shards(plan, 4)
+    assert [len(shard) for shard in parts] == [4, 3, 3, 3]
+    assert [shard.timed for shard in parts] == [15, 10, 10, 15]
 
 
 def test_the_whole_plan_is_the_only_shard_of_one() -> None:

@@ -12,9 +12,11 @@ import pytest
 
 from hexgate.errors import InputError
 from hexgate.load.content import BadContent, plain_pieces
-from hexgate.load.endpoint_driver import new_event_loop
-from hexgate.load.transport import Exchange, Fault, Origin, Transport
+from hexgate.load.exchange import Exchange, Fault
+from hexgate.load.origin import Origin
+from hexgate.load.worker import new_event_loop
 from hexgate.wire.base import WireRequest
+from support.exchanges import Transport
 
 REQUEST = WireRequest("POST", "/x", {"content-type": "application/json"}, b'{"a":1}')
 Serve = Callable[..., Any]

@@ -47,9 +47,13 @@ def made_up(plan: Plan, seed: int = 0, rows: int | None = None) -> NDArray[np.vo
     made["output_tokens"] = made["events"] + 2
     made["bytes"] = random.integers(100, 10_000, count)
     made["end_ns"][made["outcome"] == Outcome.UNFINISHED] = -1
+    for name in ("ready_ns", "counted_tokens", "server_load_ns", "server_total_ns", "reasoning_tokens"):
+        made[name] = -1
+    made["gap_max_ns"] = np.where(made["events"] > 1, random.integers(1, 4_000_000, count), -1)
+    made["cached_tokens"] = random.integers(0, 5, count)
     if is_open or plan.duration_s is None:
         # What a run that was stopped leaves at its end.
-        made[-5:] = never_sent(plan.shard(0, 1))[-5:]
+        made[-5:] = np.concatenate(list(never_sent(plan.shard(0, 1))))[-5:]
     return made
 
 

@@ -31,13 +31,18 @@ class ScriptedServer:
         chat: Chat | None = None,
         predict: Predict | None = None,
         kserve: tuple[str, list[int]] | None = None,
+        embed: Callable[[str], list[float]] | None = None,
     ) -> None:
         self.chat = chat
+        self.embed = embed
+        """From a text to its vector, under /v1/embeddings."""
         self.predict = predict
         self.kserve = kserve
         """Name and shape of the input tensor of the model m, if it is served."""
         self.asked = 0
         """POST requests so far."""
+        self.counts_prompts = True
+        """Whether it says how many tokens a prompt has."""
         self.bodies: list[dict[str, Any]] = []
         self.counting = threading.Lock()
         outer = self
@@ -122,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
             rows, width = tensor["shape"][0], math.prod(tensor["shape"][1:])
             flat = np.ravel(tensor["data"]).reshape(rows, width).tolist()
             self._answer(server.predict(flat), self._tensor)
+        elif self.path == "/v1/embeddings" and server.embed is not None:
+            entry = {"object": "embedding", "index": 0, "embedding": server.embed(body["input"])}
+            self._json(200, {"object": "list", "data": [entry], "usage": {"prompt_tokens": 3}})
         elif self.path == "/v1/chat/completions" and server.chat is not None:
             text = server.chat(body["messages"][-1]["content"])
             self._answer(text, lambda found: self._chat(found, stream=bool(body.get("stream"))))
@@ -143,6 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
             "completion_tokens": len(text.split()),
             "total_tokens": 3 + len(text.split()),
         }
+        if not self.server_of_test.counts_prompts:
+            del usage["prompt_tokens"]
         if not stream:
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
             self._json(

@@ -98,10 +98,10 @@ def data_flag(*aliases: str) -> Flag:
     )
 
 
-def model_name_flag(flag: str) -> Flag:
+def model_name_flag(*flags: str) -> Flag:
     """The model that an endpoint is asked for, as `model_name`."""
     return click.option(
-        flag,
+        *flags,
         "model_name",
         default=None,
         help=text("Model id to ask an endpoint for.", "向服务请求的模型名。"),

@@ -22,7 +22,7 @@ def command(folders: tuple[Path, ...]) -> int:
     judged = 0
     faults = 0
     for path in [path for folder in folders for path in _files(folder)]:
-        if path.name in {"verdict.json"}:
+        if path.name in {"verdict.json", "statistics.json"}:
             continue
         judged += 1
         try:

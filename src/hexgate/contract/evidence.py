@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -81,7 +79,7 @@ class RowWriter:
 
 
 class EvidenceWriter:
-    """Where one measurement leaves its evidence: files ``<stem>.<name>.jsonl`` or ``.npy.gz`` in one folder.
+    """Where one measurement leaves its evidence: files ``<stem>.<name>.jsonl`` or ``.npy`` in one folder.
 
     Used as a context manager: leaving it, however that happens, finishes the files that were begun.
     """
@@ -117,26 +115,31 @@ class EvidenceWriter:
         self._open[name] = writer
         return writer
 
+    def array_path(self, name: str) -> Path:
+        """Where the array of a name belongs, for who writes it in pieces and then has it taken up (`adopt`)."""
+        return self.folder / f"{self.stem}.{name}.npy"
+
     def array(self, name: str, values: NDArray[np.void] | NDArray[Any]) -> None:
-        """Write one array (a structured one has named columns) as ``<stem>.<name>.npy.gz``.
+        """Write one array (a structured one has named columns) as ``<stem>.<name>.npy``.
 
         Raises:
             OSError: if the disk does not take it.
         """
         import numpy as np
 
-        buffer = BytesIO()
-        # Stamps that never happened are half of most records: the fastest level takes nearly all of them out.
-        with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as file:
+        path = self.array_path(name)
+        partial = path.with_name(path.name + PARTIAL)
+        with partial.open("wb") as file:
             np.save(file, values, allow_pickle=False)
-        self._put(f"{self.stem}.{name}.npy.gz", name, buffer.getvalue(), len(values))
+        partial.replace(path)
+        self.adopt(name, path, len(values))
 
     def document(self, name: str, value: Mapping[str, Any]) -> None:
         """Write one JSON document, such as a plan's head, as ``<stem>.<name>.json`` (one row)."""
         self._put(f"{self.stem}.{name}.evidence.json", name, canonical_bytes(value) + b"\n", 1)
 
     def adopt(self, name: str, path: Path, rows: int) -> None:
-        """Take up a file that another process has written into this writer's folder."""
+        """Take up a finished file in this writer's folder, such as another process has written there."""
         self._files[name] = EvidenceFile(path.name, sha256_file(path), rows)
 
     def share(self, other: EvidenceWriter) -> None:
@@ -232,7 +235,7 @@ class EvidenceReader:
                 yield row
 
     def array(self, name: str) -> NDArray[Any]:
-        """One array.
+        """One array, whole: for what is small. A long one is read from its `path`, in pieces.
 
         Raises:
             EvidenceError: if the file is not the one that was written.
@@ -241,11 +244,31 @@ class EvidenceReader:
 
         path = self.path(name)
         try:
-            with gzip.open(path) as file:
-                loaded: NDArray[Any] = np.load(file, allow_pickle=False)
+            loaded: NDArray[Any] = np.load(path, allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             raise EvidenceError(f"not an array file ({error})", where=str(path)) from None
         return loaded
+
+    def rows_of_array(self, name: str) -> int:
+        """How many rows an array has, by its head.
+
+        Raises:
+            EvidenceError: if the file is not the one that was written, or no array.
+        """
+        import numpy as np
+
+        path = self.path(name)
+        try:
+            with path.open("rb") as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
+                shape, _, dtype = (read or np.lib.format.read_array_header_2_0)(file)
+                rows, held = int(shape[0]), path.stat().st_size - file.tell()
+        except (ValueError, IndexError, OSError) as error:
+            raise EvidenceError(f"not an array file ({error})", where=str(path)) from None
+        if held != rows * dtype.itemsize:
+            raise EvidenceError("the array ends before its rows do", where=str(path))
+        return rows
 
     def document(self, name: str) -> dict[str, Any]:
         """One JSON document.

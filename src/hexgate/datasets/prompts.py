@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hexgate.datasets.conversations import read_messages
 from hexgate.datasets.embedded import data_path
 from hexgate.datasets.faults import RowFault
 from hexgate.datasets.rows import Row, check_text, iter_objects, pick, read_rows, row_id
@@ -15,6 +16,7 @@ __all__ = ["Prompt", "PromptSet", "read_prompts"]
 
 ID_KEYS = ("id", "question_id")
 TEXT_KEYS = ("prompt", "text", "question", "turns")
+MESSAGES_KEY = "messages"
 GROUP_KEYS = ("group", "category")
 
 
@@ -34,6 +36,8 @@ class Prompt:
     """The template that it was made from; prompts of one frame are not independent of each other."""
     turns: tuple[str, ...] = ()
     """All turns of a conversation, the first included; just the text where there is one."""
+    system: str | None = None
+    """The system message of a row with ``messages``, if it has one."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class PromptSet:
         }
 
 
-def read_prompts(source: str | Path, *, limit: int | None = None) -> PromptSet:
+def read_prompts(source: str | Path, *, limit: int | None = None, messages: bool = False) -> PromptSet:
     """Read prompts.
 
     A row has ``prompt``, ``text`` or ``question`` (a string), or ``turns`` (a list of strings), and may have
@@ -75,6 +79,8 @@ def read_prompts(source: str | Path, *, limit: int | None = None) -> PromptSet:
     Args:
         source: a JSON, JSON Lines, CSV or text file, or ``demo:`` for the embedded prompts.
         limit: use only the first so many prompts; None for all.
+        messages: whether a row may have ``messages`` instead, as chat APIs take them: its turns are what the
+            user says in them. For callers that send the system message too.
 
     Raises:
         DataError: if the file is not such a set, naming all mistakes at once.
@@ -88,7 +94,7 @@ def read_prompts(source: str | Path, *, limit: int | None = None) -> PromptSet:
         places: dict[str, str] = {}
         for row, fields in iter_objects(rows):
             try:
-                prompt = _prompt(row, fields)
+                prompt = _prompt(row, fields, messages=messages)
             except RowFault as error:
                 rows.faults.add(row.where, str(error))
                 continue
@@ -107,11 +113,16 @@ def read_prompts(source: str | Path, *, limit: int | None = None) -> PromptSet:
     )
 
 
-def _prompt(row: Row, fields: Mapping[str, Any]) -> Prompt:
-    key, value = pick(fields, TEXT_KEYS)
+def _prompt(row: Row, fields: Mapping[str, Any], *, messages: bool) -> Prompt:
+    keys = (*TEXT_KEYS, MESSAGES_KEY) if messages else TEXT_KEYS
+    key, value = pick(fields, keys)
     if key is None:
-        raise RowFault(f"has no prompt ({', '.join(TEXT_KEYS)})")
-    turns = value if isinstance(value, list) else [value]
+        raise RowFault(f"has no prompt ({', '.join(keys)})")
+    system = None
+    if key == MESSAGES_KEY:
+        system, value = read_messages(value)
+        check_text("system message", system or "")
+    turns = list(value) if isinstance(value, (list, tuple)) else [value]
     if not turns or not all(isinstance(turn, str) and turn.strip() for turn in turns):
         raise RowFault(f"the prompt {key!r} is empty or not a string")
     for turn in turns:
@@ -123,6 +134,7 @@ def _prompt(row: Row, fields: Mapping[str, Any]) -> Prompt:
         group=_optional(fields, GROUP_KEYS),
         frame=_optional(fields, ("frame",)),
         turns=tuple(turns),
+        system=system,
     )
 
 

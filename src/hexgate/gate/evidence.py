@@ -16,7 +16,10 @@ from hexgate.gate.parts import PartFault, PartFaultKind, read_parts
 
 __all__ = ["EvidenceSet", "Exhibit", "FileFault", "Unreadable", "load_evidence"]
 
-_OTHER_OUTPUTS = ("hexgate/verdict/", "hexgate/card/")
+_OTHER_OUTPUTS = (
+    *("hexgate/verdict/", "hexgate/card/"),
+    *("hexgate/load_statistics/", "hexgate/load_search/", "hexgate/load_sweep/"),
+)
 _SHARD = "hexgate/load_shard/"
 _OURS = b'"hexgate/'
 
@@ -121,6 +124,7 @@ class _Reader:
         self._exhibits: list[Exhibit] = []
         self._run_of: dict[str, str] = {}
         self._unreadable: list[Unreadable] = []
+        self._shards: list[Unreadable] = []
         self._folder_faults: list[str] = []
         self._part_faults: list[PartFault] = []
         self._samples: dict[str, Sequence[Mapping[str, Any]]] = {}
@@ -177,9 +181,9 @@ class _Reader:
         try:
             artifact = read_artifact(path)
         except EvidenceError as error:
-            # A collected run of shards is given beside what they were merged into: its parts are what counts of it.
-            refused = None if collected and _is_shard(path) else _refused(path, str(error))
-            self._unreadable += [refused] if refused is not None else []
+            refused = _refused(path, str(error))
+            kept = self._shards if collected and _is_shard(path) else self._unreadable
+            kept += [refused] if refused is not None else []
             return
         exhibit = Exhibit(str(path), artifact.data, _faults(artifact))
         self._exhibits.append(exhibit)
@@ -187,11 +191,17 @@ class _Reader:
             self._samples |= _samples(artifact)
 
     def evidence(self, folders: tuple[str, ...]) -> EvidenceSet:
-        """All of it."""
+        """All of it.
+
+        A collected run of shards is given beside what they were merged into, and its parts are what counts of it.
+        Where they were not merged, that is what to say of them.
+        """
+        measured = {exhibit.indicator for exhibit in self._exhibits}
+        unmerged = [shard for shard in self._shards if not measured.intersection(shard.indicators)]
         return EvidenceSet(
             folders,
             tuple(self._exhibits),
-            tuple(self._unreadable),
+            (*self._unreadable, *unmerged),
             tuple(self._folder_faults),
             tuple(dict.fromkeys((*self._part_faults, *self._of_other_runs()))),
             self._samples,

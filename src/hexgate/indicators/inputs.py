@@ -26,8 +26,12 @@ def labelled_items(job: Job) -> ClassificationSet:
     return read_items(_source(job), limit=job.limit)
 
 
-def prompts_of(job: Job) -> PromptSet:
+def prompts_of(job: Job, *, messages: bool = False) -> PromptSet:
     """The prompts of a job: its data where those are prompts, else the prompts that belong to its target.
+
+    Args:
+        job: the job.
+        messages: whether its data may have ``messages``, as for `read_prompts`.
 
     Raises:
         InputError: if there are none.
@@ -38,7 +42,7 @@ def prompts_of(job: Job) -> PromptSet:
     if source is None:
         source = _source(job)
     try:
-        return read_prompts(source, limit=job.limit)
+        return read_prompts(source, limit=job.limit, messages=messages)
     except DataError as fault:
         # A system of several models is measured with one --data: labelled items for its classifier. Data that
         # are neither prompts nor such items are a mistake, and no reason to measure with others.

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.contract.schema import measures
 from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.load_evidence import load_evidence
 from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
-from hexgate.load.figures import latencies
+from hexgate.load.latencies import SHARES, Latencies, latencies
 from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
-from hexgate.stats.histogram import display_bins
+from hexgate.stats.distribution import Distribution
+from hexgate.stats.histogram import LogHistogram
 from hexgate.stats.interval import Interval
-from hexgate.stats.percentile import nearest_rank, percentile_interval
 
 __all__ = ["LatencyP99", "latency_method"]
 
-_SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-_TOKEN_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_PERCENTILES = {
+    "e2e": ("p50", "p90", "p95", "p99", "p999"),
+    "ttft": ("p50", "p90", "p95", "p99"),
+    "ttfa": ("p50", "p99"),
+    "tpot": ("p50", "p95", "p99"),
+}
+"""The percentiles that are measures, by the time they are of. All others stand in the table `times`."""
+_WHY_NOT = {
+    "ttft": "no reply was streamed",
+    "ttfa": "no reply streamed an answer",
+    "tpot": "no reply was streamed with a token after its first event",
+    "gap": "no reply was streamed with a second event",
+}
+_NO_GAPS = "the times between events were not recorded"
 
 
 @dataclass(frozen=True)
@@ -89,42 +99,47 @@ class LatencyP99:
         """Every percentile over the timed requests that succeeded."""
         load = load_evidence(evidence)
         counts = load.counts(method["requested"])
-        measured = latencies(load.records, load.plan)
-        e2e = np.sort(measured.e2e_ms)
-        ttft = np.sort(measured.ttft_sent_ms if measured.ttft_due_ms is None else measured.ttft_due_ms)
-        tpot = np.sort(measured.tpot_ms)
-        level, n = method["confidence"], len(e2e)
-        over = int((e2e > method["limit_ms"]).sum())
+        level = method["confidence"]
+        found = latencies(load.records, load.plan, limit_ms=method["limit_ms"], level=level)
+        e2e, gaps = found.of("e2e"), load.gaps
+        n, over = e2e.count, found.over_limit
         tried = counts.succeeded + counts.errored
         values: dict[str, Any] = {
-            **_percentiles("", e2e, _SHARES),
-            "min_ms": float(e2e[0]) if n else None,
-            "mean_ms": math.fsum(e2e) / n if n else None,
-            "max_ms": float(e2e[-1]) if n else None,
-            "std_ms": _spread(e2e),
+            "min_ms": e2e.minimum,
+            "mean_ms": e2e.mean,
+            "max_ms": e2e.maximum,
+            "std_ms": e2e.std,
             "over_limit_count": over if n else None,
             "over_limit_ratio": over / n if n else None,
-            **_percentiles("ttft_", ttft, _TOKEN_SHARES),
-            **_percentiles("tpot_", tpot, _TOKEN_SHARES),
+            "ttft_mean_ms": found.of("ttft").mean,
+            "tpot_mean_ms": found.of("tpot").mean,
+            "gap_p50_ms": _percentile(gaps, 0.5),
+            "gap_p99_ms": _percentile(gaps, 0.99),
+            "gap_max_ms": found.of("gap_max").maximum,
             "requests": n,
-            "warmup_requests": int(load.records["warmup"].sum()),
+            "warmup_requests": load.outcomes.warmup,
             "error_ratio": counts.errored / tried if tried else None,
-            "histogram": _histogram(e2e),
+            "timeout_ratio": load.outcomes.timeout / tried if tried else None,
+            "histogram": _histogram(found, "e2e"),
+            "ttft_histogram": _histogram(found, "ttft"),
+            "tpot_histogram": _histogram(found, "tpot"),
+            "times": {name: _statistics(time, level) for name, time in found.times.items()},
         }
-        intervals = {
-            **_bounds("", e2e, _SHARES, level),
-            **_bounds("ttft_", ttft, _TOKEN_SHARES, level),
-            **_bounds("tpot_", tpot, _TOKEN_SHARES, level),
-        }
+        intervals: dict[str, Interval] = {}
+        for name, time, share in _percentiles(found):
+            values[name] = time.percentile(share)
+            if (interval := time.interval(share, level=level)) is not None:
+                intervals[name] = interval
         if n:
             intervals["over_limit_ratio"] = clopper_pearson(over, n, level=level)
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
+            intervals["timeout_ratio"] = clopper_pearson(load.outcomes.timeout, tried, level=level)
         return Figures(
             values=values,
             counts=counts,
             intervals=intervals,
-            missing=_missing(values),
+            missing=_missing(values, recorded=gaps is not None),
             cannot_certify=load.uncertified(self.name, values),
             invalid_reasons=(
                 *load.faults(in_process=method["in_process"]),
@@ -147,49 +162,48 @@ def latency_method(plan: Plan, load: Workload, *, limit_ms: float, max_tokens: i
     }
 
 
-def _percentiles(
-    prefix: str, values: NDArray[np.float64], shares: dict[str, float]
-) -> dict[str, float | None]:
-    return {
-        f"{prefix}{name}_ms": nearest_rank(values, share) if len(values) else None
-        for name, share in shares.items()
-    }
+def _percentiles(found: Latencies) -> Iterator[tuple[str, Distribution, float]]:
+    """The measures that are percentiles: the name of each, of which time, at which share."""
+    for time, shares in _PERCENTILES.items():
+        for share in shares:
+            name = f"{share}_ms" if time == "e2e" else f"{time}_{share}_ms"
+            yield name, found.of(time), SHARES[share]
 
 
-def _bounds(
-    prefix: str, values: NDArray[np.float64], shares: dict[str, float], level: float
-) -> dict[str, Interval]:
-    if not len(values):
-        return {}
-    return {
-        f"{prefix}{name}_ms": percentile_interval(values, share, level=level)
-        for name, share in shares.items()
-    }
+def _percentile(gaps: LogHistogram | None, share: float) -> float | None:
+    return gaps.percentile(share) if gaps is not None and gaps.count else None
 
 
-def _spread(values: NDArray[np.float64]) -> float | None:
-    if not len(values):
+def _statistics(time: Distribution, level: float) -> dict[str, Any] | None:
+    """The row of a time in the table `times`."""
+    if not time.count:
         return None
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
-
-
-def _histogram(values: NDArray[np.float64]) -> dict[str, Any] | None:
-    if not len(values):
-        return None
-    bins = display_bins(values)
-    return {"edges_ms": bins["edges"], "counts": bins["counts"]}
-
-
-def _missing(values: dict[str, Any]) -> dict[str, str]:
-    why = {
-        "ttft_": "no reply was streamed",
-        "tpot_": "no reply was streamed with a token after its first event",
-    }
+    bounds = {f"{name}_ms": time.interval(share, level=level) for name, share in SHARES.items()}
     return {
-        name: next(
-            (reason for prefix, reason in why.items() if name.startswith(prefix)), "no request succeeded"
-        )
-        for name, value in values.items()
-        if value is None and name != "histogram"
+        "count": time.count,
+        "mean_ms": time.mean,
+        "std_ms": time.std,
+        "min_ms": time.minimum,
+        "max_ms": time.maximum,
+        **{f"{name}_ms": time.percentile(share) for name, share in SHARES.items()},
+        "bounds": {name: [one.low, one.high] for name, one in bounds.items() if one is not None},
+    }
+
+
+def _histogram(found: Latencies, name: str) -> dict[str, Any] | None:
+    bins = found.bins[name]
+    return {"edges_ms": bins["edges"], "counts": bins["counts"]} if bins["counts"] else None
+
+
+def _missing(values: Mapping[str, Any], *, recorded: bool) -> dict[str, str]:
+    if not values["requests"]:
+        reasons = {}
+    elif recorded:
+        reasons = _WHY_NOT
+    else:
+        reasons = _WHY_NOT | {"gap_p50_ms": _NO_GAPS, "gap_p99_ms": _NO_GAPS}
+    return {
+        name: reasons.get(name, reasons.get(name.partition("_")[0], "no request succeeded"))
+        for name in measures(LatencyP99.name)
+        if values[name] is None
     }

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hexgate.contract.evidence import EvidenceReader
 from hexgate.contract.schema import measures
 from hexgate.errors import EvidenceError, InputError
 from hexgate.indicators.base import Counts
 from hexgate.indicators.load_clocks import UNHELD, Clocks
-from hexgate.load.figures import LEAST_BUSY, client_health, outcomes
+from hexgate.load.figures import Outcomes, outcomes
+from hexgate.load.health import LEAST_BUSY, ClientHealth, client_health
 from hexgate.load.merge import of_shard
 from hexgate.load.plan import LoadKind, Plan
+from hexgate.load.records import Records
 from hexgate.load.shard import Place
 from hexgate.load.spans import busy_ratio, timed_window
+from hexgate.stats.histogram import LogHistogram
 
 __all__ = ["LoadEvidence", "ShardRun", "load_evidence"]
 
+_CLIENT = "client_"
+"""What the accounts of the clients of a merged load are called, before the index of the shard."""
 _MOST_LATE_RATIO = 0.05
 """A closed loop of several shards is not the one that was asked for while a shard has not begun."""
 
@@ -58,17 +61,32 @@ class ShardRun:
         return cls(place, value["run"], value["lacking"], value["host_class"], value.get("observed"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoadEvidence:
     """The evidence of one load, read back."""
 
     plan: Plan
     """What was to be sent."""
-    records: NDArray[np.void]
-    """One row for each request, in the columns of `hexgate.load.records.RECORD`."""
+    records: Records
+    """One row for each request."""
     run: Mapping[str, Any]
     """The run, as `RunInfo.to_json` has it, or the runs of several shards; empty where it did not end in an
     orderly way."""
+    clients: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """What each client told of itself, by the index of its shard; that of a single generator is 0. Those of a model
+    in this process told nothing."""
+    stream: Mapping[str, Any] | None = None
+    """What is known of the events of all streams together; None where nothing is."""
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """What became of the timed requests."""
+        return outcomes(self.records)
+
+    @property
+    def gaps(self) -> LogHistogram | None:
+        """Times between two events with text in timed replies that are whole, ms; None where nobody recorded them."""
+        return None if self.stream is None else LogHistogram.from_json(self.stream["gaps_ms"])
 
     @property
     def shards(self) -> Sequence[ShardRun]:
@@ -100,7 +118,7 @@ class LoadEvidence:
 
     def counts(self, requested: int | None) -> Counts:
         """What became of the timed requests; where the duration decides (None), those that were due."""
-        seen = outcomes(self.records)
+        seen = self.outcomes
         total = seen.total if requested is None else requested
         errored = seen.error + seen.timeout + seen.truncated + seen.unfinished
         return Counts(total, seen.ok, errored, total - seen.ok - errored)
@@ -114,13 +132,13 @@ class LoadEvidence:
         if not self.run:
             return (
                 "the load did not come to an orderly end",
-                *client_health(self.records, self.plan, in_process=in_process).reasons,
+                *self._health(in_process=in_process).reasons,
             )
         shards = self.shards
         if not shards:
             stopped = self.run.get("stopped")
             ended = () if stopped is None else (f"the load was stopped before its end: {stopped}",)
-            return *ended, *client_health(self.records, self.plan, in_process=in_process).reasons
+            return *ended, *self._health(in_process=in_process).reasons
         return (
             *(f"shard {shard.place} {shard.lacking}" for shard in shards if shard.lacking is not None),
             *_unlike_hosts(shards),
@@ -129,12 +147,16 @@ class LoadEvidence:
             *self._empty_slots(in_process=in_process),
         )
 
+    def _health(self, *, in_process: bool) -> ClientHealth:
+        return client_health(self.records, self.plan, client=self.clients.get(0), in_process=in_process)
+
     def _faults_of(self, shard: ShardRun, *, in_process: bool) -> Sequence[str]:
         if shard.run is None:
             return []
         slots = self.plan.shard(shard.place.index, shard.place.count).concurrency
-        own = of_shard(self.records, shard.place)
-        health = client_health(own, self.plan, in_process=in_process, slots=slots)
+        own = of_shard(self.records, shard.place, self.plan.turns)
+        told = self.clients.get(shard.place.index)
+        health = client_health(own, self.plan, client=told, in_process=in_process, slots=slots)
         found = [f"shard {shard.place}: {reason}" for reason in health.reasons]
         late_s = (shard.run["late_ns"] or 0) / 1e9
         window = timed_window(self.records, self.plan, None)
@@ -171,11 +193,20 @@ def load_evidence(evidence: EvidenceReader) -> LoadEvidence:
     Raises:
         EvidenceError: if there is none, or nothing was sent.
     """
-    records = evidence.array("requests")
-    if len(records) == 0:
+    records = Records.open(evidence.path("requests"))
+    if not len(records):
         raise EvidenceError("no request was sent")
-    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.array("plan"))
-    load = LoadEvidence(plan, records, evidence.document("run") if "run" in evidence.names else {})
+    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.path("plan"))
+    names = evidence.names
+    own = {0: "client"} if "client" in names else {}
+    told = own | {int(name[len(_CLIENT) :]): name for name in names if name.startswith(_CLIENT)}
+    load = LoadEvidence(
+        plan,
+        records,
+        evidence.document("run") if "run" in names else {},
+        {index: evidence.document(name) for index, name in told.items()},
+        evidence.document("stream") if "stream" in names else None,
+    )
     try:
         for shard in load.shards:
             plan.shard(shard.place.index, shard.place.count)

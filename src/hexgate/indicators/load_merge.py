@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.contract.load_shard import ShardDocument, shard_files
@@ -21,14 +17,16 @@ from hexgate.indicators.load_shards import ShardSet
 from hexgate.indicators.recording import unwritable
 from hexgate.indicators.runner import unmeasured
 from hexgate.indicators.sheet import Measured, Run, Sheet
-from hexgate.load.merge import merged_records
+from hexgate.load.gather import merged_stream
+from hexgate.load.merge import merge_records
 from hexgate.load.plan import Plan
+from hexgate.load.records import Records
 from hexgate.load.shard import Place
 
 __all__ = ["merge_shards"]
 
 # What the readers of JSON, of arrays and of plans say of bytes that no shard of ours wrote.
-_UNREADABLE = (InputError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error)
+_UNREADABLE = (InputError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def merge_shards(folders: Sequence[Path], out: Path, run: Run) -> list[Measured]:
@@ -125,13 +123,14 @@ def _write_evidence(shards: ShardSet, lacks: Mapping[int, str], evidence: Eviden
     """Write what all shards recorded, and say what is known of their clocks."""
     readers = {index: _whole(document) for index, document in shards.measured.items()}
     plans = [_plan_of(document, readers[index]) for index, document in shards.measured.items()]
-    parts: dict[int, NDArray[np.void]] = {
-        index: reader.array("requests") for index, reader in readers.items()
-    }
+    parts = {index: Records.open(reader.path("requests")) for index, reader in readers.items()}
+    workers = {index: int(reader.document("run").get("workers") or 1) for index, reader in readers.items()}
     plan = plans[0]
     evidence.document("plan_head", plan.head())
-    evidence.array("plan", plan.to_array())
-    evidence.array("requests", merged_records(plan, shards.count, parts))
+    plan.write(evidence.array_path("plan"))
+    evidence.adopt("plan", evidence.array_path("plan"), len(plan))
+    merged = evidence.array_path("requests")
+    evidence.adopt("requests", merged, merge_records(plan, shards.count, parts, merged, workers))
     told = [
         ShardRun(
             Place(index, shards.count),
@@ -149,8 +148,14 @@ def _write_evidence(shards: ShardSet, lacks: Mapping[int, str], evidence: Eviden
     for index, document in shards.measured.items():
         if "resources" in readers[index].names:
             _join(evidence, f"resources_{index}", [(document, "resources")])
-        if "meters" in readers[index].names:
-            evidence.document(f"meters_{index}", readers[index].document("meters"))
+        for name in ("meters", "client"):
+            if name in readers[index].names:
+                evidence.document(f"{name}_{index}", readers[index].document(name))
+    streams = [reader.document("stream") for reader in readers.values() if "stream" in reader.names]
+    # What one shard did not record, all of them together do not know.
+    stream = merged_stream(streams) if len(streams) == len(readers) else None
+    if stream is not None:
+        evidence.document("stream", stream)
     return Clocks.of([one["run"] for one in told if one["run"]]).describe()
 
 
@@ -174,7 +179,7 @@ def _whole(document: ShardDocument) -> EvidenceReader:
 
 def _plan_of(document: ShardDocument, evidence: EvidenceReader) -> Plan:
     """The plan of a shard, which is the whole plan."""
-    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.array("plan"))
+    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.path("plan"))
     carried = evidence.document("run")["plan_digest"]
     if not plan.digest() == document.data["plan_digest"] == carried:
         raise EvidenceError("the plan is not the one that the shard states", where=str(document.path))

@@ -2,56 +2,113 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hexgate.contract.evidence import EvidenceWriter
-from hexgate.errors import HexgateError, InputError
+from hexgate.errors import HexgateError, InputError, TargetFailed
 from hexgate.indicators.base import Job
 from hexgate.indicators.latency_p99 import latency_method
 from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.sheet import Measured, Run, Sheet
 from hexgate.indicators.throughput_rps import throughput_method
 from hexgate.indicators.workload import Workload, carry_out, workload
+from hexgate.load.endpoint_driver import EndpointDriver
+from hexgate.load.engine import DRAIN_S
 from hexgate.load.live import Live
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp, parse_stages
+from hexgate.load.slo import Slo
 from hexgate.load.start import Start
+from hexgate.load.trace import replay
 
-__all__ = ["LOAD_STEM", "MEASURED_BY_LOAD", "LoadOptions", "Prepared", "measure_load", "prepare"]
+__all__ = [
+    "LOAD_STEM",
+    "MEASURED_BY_LOAD",
+    "LoadOptions",
+    "Prepared",
+    "measure_load",
+    "prepare",
+    "workload_of",
+]
 
 MEASURED_BY_LOAD = ("latency_p99", "throughput_rps")
 """What a load measures."""
 LOAD_STEM = "load"
 """What the names of its evidence begin with; both artifacts name the same files."""
+_MOST_SAID = 300
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What may be chosen of a load. Each means what the option of that name means in the two indicators."""
+    """What may be chosen of a load. At most one of rate, stages, ramp and replay; with none of them a closed loop."""
 
-    rate_rps: float | None
-    """Send at this rate; None for a closed loop."""
-    arrival: str
+    rate_rps: float | None = None
+    """Send at this rate."""
+    arrival: str = Arrival.POISSON.value
     """How requests at a rate are spaced."""
-    concurrency: int
-    """Requests kept in flight where there is no rate."""
-    requests: int | None
-    """Timed requests; None where the duration decides."""
-    duration_s: float | None
-    """Length of the timed window; None where the number of requests decides."""
-    warmup: int
-    """Requests before the timed ones."""
-    limit_ms: float
+    burstiness: float | None = None
+    """Shape of gamma arrivals."""
+    concurrency: int = 4
+    """Requests kept in flight in a closed loop."""
+    stages: str | None = None
+    """Rates one after the other, as `parse_stages` reads them."""
+    ramp: str | None = None
+    """From one rate to another, as `parse_ramp` reads it."""
+    replay: Path | None = None
+    """A trace whose instants are kept."""
+    time_scale: float = 1.0
+    """Every instant of the trace is multiplied by it."""
+    requests: int | None = None
+    """Timed requests, or conversations; None where the duration decides."""
+    duration_s: float | None = None
+    """Length of the timed window; None where the number of requests, the stages or the trace decide."""
+    warmup: int = 50
+    """Requests, or conversations, before the timed ones."""
+    max_in_flight: int | None = None
+    """Cap on what an open loop has in flight; None for no cap."""
+    limit_ms: float = 300.0
     """Count the requests that take longer."""
-    windows: int
+    windows: int = 20
     """Equal parts of the timed window for the interval of the rate."""
-    mode: str | None
-    """What to ask of a target that gives both scores and text."""
-    max_tokens: int
+    mode: str | None = None
+    """What to ask of a target that gives several things."""
+    max_tokens: int = 64
     """Most tokens of a reply."""
+    temperature: float | None = None
+    """Sampling temperature; None for 0, which is greedy."""
+    top_p: float | None = None
+    """Nucleus mass; None for the server's default."""
+    system: str | None = None
+    """System message of every request whose data has none."""
+    ignore_eos: bool = False
+    """Whether every reply is to have `max_tokens`."""
+    extra_body: str | None = None
+    """A JSON object with further fields of every body."""
+    input_tokens: str | None = None
+    """How many tokens prompts have, such as ``1000`` or ``1000..4096``."""
+    tokenizer: str | None = None
+    """File of a tokenizer that counts tokens of prompts and replies."""
+    turns: int = 1
+    """Requests of a conversation."""
+    think_s: float = 0.0
+    """Seconds from the end of a reply to the next turn."""
+    slo: str | None = None
+    """What is to be kept, as `Slo.parse` reads it."""
+    max_error_ratio: float | None = None
+    """Stop once more than this share of the requests has failed."""
+    drain_s: float = DRAIN_S
+    """Longest wait for what is in flight at the end."""
+    workers: int | None = None
+    """Processes that send; None for one for each core, where the load can use them."""
+    proxy: str | None = None
+    """URL of a proxy."""
+    http2: bool = False
+    """Whether to speak HTTP/2."""
 
 
 @dataclass(frozen=True)
@@ -68,43 +125,102 @@ class Prepared:
     """The load in a few words."""
 
 
-def prepare(job: Job) -> Prepared:
+def workload_of(job: Job) -> Workload:
+    """The requests of a load, as its options have them.
+
+    Raises:
+        InputError: if the options or the data make no requests for this target.
+        TargetFailed: if the target does not answer while lengths are fitted to its counts.
+    """
+    chosen: LoadOptions = job.options
+    load = workload(
+        job,
+        mode=chosen.mode,
+        max_tokens=chosen.max_tokens,
+        temperature=chosen.temperature,
+        top_p=chosen.top_p,
+        system=chosen.system,
+        ignore_eos=chosen.ignore_eos,
+        extra_body=chosen.extra_body,
+        input_tokens=chosen.input_tokens,
+        tokenizer=chosen.tokenizer if chosen.input_tokens else None,
+        turns=chosen.turns,
+    )
+    used: dict[str, Any] = {"proxy": chosen.proxy, "http2": chosen.http2, "tokenizer": chosen.tokenizer}
+    if isinstance(load.driver, EndpointDriver):
+        return replace(load, driver=replace(load.driver, **used))
+    if given := [name for name, value in used.items() if value]:
+        raise InputError(
+            f"--{given[0]} is for a target that is reached over the network",
+            where=job.target.uri,
+            hint="take it out",
+        )
+    return load
+
+
+def prepare(job: Job, load: Workload | None = None) -> Prepared:
     """Make the requests and the plan of a load: the same options and data give the same plan, wherever it is made.
+
+    Args:
+        job: the target, its data, and `LoadOptions`.
+        load: the requests, where they were made before; None to make them.
 
     Raises:
         InputError: if the options or the data make no load on this target.
+        TargetFailed: as for `workload_of`.
     """
     chosen: LoadOptions = job.options
-    load = workload(job, mode=chosen.mode, max_tokens=chosen.max_tokens)
-    amount: dict[str, Any] = {
-        "items": load.items,
-        "requests": chosen.requests,
-        "duration_s": chosen.duration_s,
-        "warmup": chosen.warmup,
-        "seed": job.seed,
-    }
-    length = f"{chosen.requests} requests" if chosen.requests else f"{chosen.duration_s:g} s"
-    if chosen.rate_rps is None:
-        plan = closed_loop(concurrency=chosen.concurrency, **amount)
-        what = f"{chosen.concurrency} in flight, {length}"
-    else:
-        plan = open_loop(
-            rate_rps=chosen.rate_rps,
-            arrival=Arrival(chosen.arrival),
-            max_in_flight=load.most_in_flight,
-            **amount,
-        )
-        what = f"{chosen.rate_rps:g} requests/s, {length}"
+    slo = None if chosen.slo is None else Slo.parse(chosen.slo)
+    load = workload_of(job) if load is None else load
+    plan, what = _plan(job, chosen, load)
+    kept = {} if slo is None else {"slo": slo.to_json()}
     tokens = chosen.max_tokens
     methods = {
-        "latency_p99": latency_method(plan, load, limit_ms=chosen.limit_ms, max_tokens=tokens),
-        "throughput_rps": throughput_method(plan, load, windows=chosen.windows, max_tokens=tokens),
+        "latency_p99": latency_method(plan, load, limit_ms=chosen.limit_ms, max_tokens=tokens) | kept,
+        "throughput_rps": throughput_method(plan, load, windows=chosen.windows, max_tokens=tokens) | kept,
     }
     return Prepared(load, plan, methods, what)
 
 
+def _plan(job: Job, chosen: LoadOptions, load: Workload) -> tuple[Plan, str]:
+    units: dict[str, Any] = {
+        "items": load.items,
+        "warmup": chosen.warmup,
+        "seed": job.seed,
+        "turns": load.turns,
+        "think_s": chosen.think_s,
+    }
+    amount: dict[str, Any] = {"requests": chosen.requests, "duration_s": chosen.duration_s}
+    thing = "requests" if load.turns == 1 else f"conversations of {load.turns} turns"
+    length = f", {chosen.requests} {thing}" if chosen.requests else ""
+    if chosen.duration_s:
+        length = f", {chosen.duration_s:g} s"
+    caps = [cap for cap in (chosen.max_in_flight, load.most_in_flight) if cap is not None]
+    units_open: dict[str, Any] = units | {"max_in_flight": min(caps, default=None)}
+    paced: dict[str, Any] = {"arrival": Arrival(chosen.arrival), "burstiness": chosen.burstiness}
+    if chosen.replay is not None:
+        plan = replay(chosen.replay, time_scale=chosen.time_scale, **units_open, **amount)
+        return plan, f"the trace {chosen.replay.name}{length}"
+    if chosen.stages is not None or chosen.ramp is not None:
+        shape = parse_stages(chosen.stages) if chosen.stages is not None else parse_ramp(chosen.ramp or "")
+        return open_loop(shape=shape, **paced, **units_open), f"{chosen.stages or chosen.ramp} {thing}/s"
+    if chosen.rate_rps is not None:
+        plan = open_loop(rate_rps=chosen.rate_rps, **paced, **units_open, **amount)
+        return plan, f"{chosen.rate_rps:g} {thing}/s{length}"
+    return closed_loop(
+        concurrency=chosen.concurrency, **units, **amount
+    ), f"{chosen.concurrency} in flight{length}"
+
+
 def measure_load(
-    job: Job, folder: Path, run: Run, *, start: Start | None = None, live: Live | None = None
+    job: Job,
+    folder: Path,
+    run: Run,
+    *,
+    start: Start | None = None,
+    live: Live | None = None,
+    load: Workload | None = None,
+    stop: threading.Event | None = None,
 ) -> list[Measured]:
     """Carry out a load and leave its two artifacts in `folder`, whatever happens on the way.
 
@@ -114,18 +230,21 @@ def measure_load(
         run: the call that they are of.
         start: when to begin; None for now.
         live: counters to keep while it goes on.
+        load: its requests, where they were made before.
+        stop: ends the load early once it is set.
 
     Raises:
         HexgateError: if it cannot begin; the artifacts say so if they can be written.
         TargetFailed: if the disk fails while an artifact is written; the evidence stays.
     """
+    chosen: LoadOptions = job.options
     subject = job.target.subject.to_json()
     sheets = [
         Sheet(name, subject, job.seed, job.confidence, folder / f"{name}.json", run, job.target.opened)
         for name in MEASURED_BY_LOAD
     ]
     try:
-        ready = prepare(job)
+        ready = prepare(job, load)
     except HexgateError as error:
         for sheet in sheets:
             sheet.begin(str(error))
@@ -136,7 +255,19 @@ def measure_load(
         writer.describe(method=ready.methods[sheet.name], dataset=ready.load.dataset)
 
     def collect() -> None:
-        carry_out(job, ready.plan, ready.load, shared, ready.what, start=start, live=live)
+        carry_out(
+            job,
+            ready.plan,
+            ready.load,
+            shared,
+            ready.what,
+            start=start,
+            live=live,
+            stop=stop,
+            drain_s=chosen.drain_s,
+            max_error_ratio=chosen.max_error_ratio,
+            workers=chosen.workers,
+        )
 
     measured = []
     try:
@@ -147,9 +278,35 @@ def measure_load(
                 if isinstance(stopped, InputError):
                     sheet.fail(str(stopped), writer, writer.finish())
                 else:
-                    measured.append(sheet.conclude(writer, stopped))
+                    measured.append(_unanswered(sheet.conclude(writer, stopped), stopped))
     except OSError as error:
         raise unwritable(error, shared) from None
     if isinstance(stopped, InputError):
         raise stopped
     return measured
+
+
+def _unanswered(measured: Measured, stopped: HexgateError | None) -> Measured:
+    """Where not one request got an answer, that is the target's failure, told in the target's words."""
+    counts = measured.artifact.data["counts"]
+    if stopped is not None or counts["succeeded"] or not counts["errored"]:
+        return measured
+    failed = TargetFailed(
+        f"no request succeeded: all {counts['errored']} failed",
+        where=str(measured.artifact.data["subject"]["uri"]),
+        got=_first_error(measured),
+        hint=f"look at the server's log; every reply is kept in {LOAD_STEM}.replies.jsonl",
+    )
+    return replace(measured, error=failed)
+
+
+def _first_error(measured: Measured) -> str | None:
+    """What became of the first request that failed."""
+    reader = measured.artifact.evidence()
+    if "replies" not in reader.names:
+        return None
+    with reader.path("replies").open("rb") as file:
+        for line in file:
+            if error := json.loads(line).get("error"):
+                return str(error)[:_MOST_SAID]
+    return None

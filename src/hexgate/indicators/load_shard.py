@@ -22,9 +22,9 @@ from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.runner import unopened
 from hexgate.indicators.sheet import NO_DATASET, Run, common_method
 from hexgate.indicators.workload import carry_out
-from hexgate.load.figures import client_health
+from hexgate.load.health import client_health
 from hexgate.load.live import Live
-from hexgate.load.records import Outcome
+from hexgate.load.records import Outcome, Records
 from hexgate.load.shard import Place, Shard
 from hexgate.load.start import Start
 
@@ -160,12 +160,13 @@ def _left(draft: _Draft, shard: Shard, evidence: EvidenceWriter, stopped: Hexgat
     if not {"requests", "run"} <= files.keys():
         fault = stopped or EvidenceError("the load did not come to an orderly end")
         return ShardLeft(draft.fail(str(fault), evidence), fault)
-    records = reader.array("requests")
-    if stopped is not None and not (records["outcome"] != Outcome.NOT_SENT).any():
+    records = Records.open(reader.path("requests"))
+    if stopped is not None and all((rows["outcome"] == Outcome.NOT_SENT).all() for rows in records.chunks()):
         return ShardLeft(draft.fail(str(stopped), evidence), stopped)
     plan = shard.plan
     in_process = bool(draft.methods and draft.methods["latency_p99"]["in_process"])
-    health = client_health(records, plan, in_process=in_process, slots=shard.concurrency)
+    client = reader.document("client") if "client" in files else None
+    health = client_health(records, plan, client=client, in_process=in_process, slots=shard.concurrency)
     counts = LoadEvidence(plan, records, {}).counts(shard.timed)
     document = draft.write(
         "complete" if stopped is None else "partial",

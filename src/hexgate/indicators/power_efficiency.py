@@ -16,9 +16,9 @@ from hexgate.errors import InputError
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.load_evidence import LoadEvidence, load_evidence
 from hexgate.indicators.workload import carry_out, mode_option, tokens_option, workload
-from hexgate.load.figures import output_tokens
 from hexgate.load.plan import closed_loop
-from hexgate.load.records import Outcome
+from hexgate.load.records import Outcome, Records
+from hexgate.load.tokens import one_source, output_tokens
 from hexgate.meters.base import Basis, Domain
 from hexgate.meters.estimate import estimate_energy
 from hexgate.meters.rows import traces
@@ -180,17 +180,28 @@ class PowerEfficiency:
 class _Served:
     """What the work was made of."""
 
-    ended_ns: Sequence[int]
-    """When each successful request ended, from the start of the run."""
+    records: Records
+    """Its requests."""
     tokens: int | None
-    """Tokens of their replies; None where nobody counted them."""
+    """Tokens of the replies; None where nobody counted them."""
 
     @classmethod
     def of(cls, load: LoadEvidence) -> _Served:
-        good = load.records[load.records["outcome"] == Outcome.OK]
-        tokens, source = output_tokens(good)
-        counted = None if source is None else int(tokens[tokens >= 0].sum())
-        return cls([int(end) for end in good["end_ns"]], counted)
+        total, source = 0, None
+        for rows in load.records.chunks():
+            tokens, counted_by = output_tokens(rows[rows["outcome"] == Outcome.OK])
+            total += int(tokens[tokens >= 0].sum())
+            source = one_source([source, counted_by])
+        return cls(load.records, None if source is None else total)
+
+    def ended_in(self, cells: Sequence[Window], start_ns: int) -> list[int]:
+        """How many successful requests ended in each of some consecutive windows, counted from a start."""
+        edges = [cell.start_ns - start_ns for cell in cells] + [cells[-1].end_ns - start_ns]
+        passed = [0] * len(edges)
+        for rows in self.records.chunks():
+            ended = rows["end_ns"][rows["outcome"] == Outcome.OK]
+            passed = [count + int((ended <= edge).sum()) for count, edge in zip(passed, edges, strict=True)]
+        return [later - earlier for earlier, later in pairwise(passed)]
 
 
 @dataclass(frozen=True)
@@ -319,10 +330,9 @@ def _interval(
     if point is None:
         return {}
     costs = []
-    for cell in _cells(work, method["cells"]):
+    cells = _cells(work, method["cells"])
+    for cell, requests in zip(cells, served.ended_in(cells, work["start_ns"]), strict=True):
         energy = reading.between(cell)
-        begin, end = (stamp - work["start_ns"] for stamp in (cell.start_ns, cell.end_ns))
-        requests = sum(begin < ended <= end for ended in served.ended_ns)
         if not isinstance(energy, Energy) or not requests:
             return {}
         costs.append(energy.energy_j / requests)

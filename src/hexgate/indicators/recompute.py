@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +19,15 @@ from hexgate.load.plan import Plan
 __all__ = ["Recomputed", "recompute"]
 
 _Pair = tuple[str, Any, Any]
-# What the readers of JSON, of arrays and of gzip say of bytes that no run of ours wrote.
+# What the readers of JSON and of arrays say of bytes that no run of ours wrote.
 _UNREADABLE = (
-    *(ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError),
-    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
 )
 
 
@@ -96,8 +100,8 @@ def _method(data: Mapping[str, Any], evidence: EvidenceReader) -> list[_Pair]:
 def _rows(data: Mapping[str, Any], evidence: EvidenceReader) -> Iterator[_Pair]:
     for name, entry in data["evidence"].items():
         path = evidence.path(name)
-        if path.name.endswith(".npy.gz"):
-            found = len(evidence.array(name))
+        if path.name.endswith(".npy"):
+            found = evidence.rows_of_array(name)
         elif path.name.endswith(".jsonl"):
             with path.open("rb") as file:
                 found = sum(1 for _ in file)
@@ -109,7 +113,7 @@ def _rows(data: Mapping[str, Any], evidence: EvidenceReader) -> Iterator[_Pair]:
 def _plan(evidence: EvidenceReader) -> list[_Pair]:
     if not evidence.names >= {"plan", "plan_head", "run"}:
         return []
-    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.array("plan"))
+    plan = Plan.from_evidence(evidence.document("plan_head"), evidence.path("plan"))
     return [("the plan that was carried out", evidence.document("run")["plan_digest"], plan.digest())]
 
 

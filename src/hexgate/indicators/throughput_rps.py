@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.contract.schema import measures
 from hexgate.errors import InputError
 from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.load_evidence import load_evidence
 from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
 from hexgate.load.figures import LEAST_WINDOWS, ThroughputFigures, throughput
+from hexgate.load.goodput import Goodput
 from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
+from hexgate.load.slo import Slo
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.windows import batch_means
 
@@ -86,7 +89,14 @@ class ThroughputRps:
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
         """The rates of the timed window, and what they rest on."""
         load = load_evidence(evidence)
-        rates = throughput(load.records, load.plan, stopped_ns=load.stopped_ns, windows=method["windows"])
+        rates = throughput(
+            load.records,
+            load.plan,
+            stopped_ns=load.stopped_ns,
+            windows=method["windows"],
+            limits=Slo.from_json(method["slo"]).request_limits if method.get("slo") else None,
+            stream=load.stream,
+        )
         counts = load.counts(load.plan.timed)
         tried = counts.succeeded + counts.errored
         closed = load.plan.kind is LoadKind.CLOSED_LOOP
@@ -105,7 +115,13 @@ class ThroughputRps:
             "timeouts": rates.outcomes.timeout,
             "unfinished": rates.outcomes.unfinished,
             "dispatch_lag_p99_ms": rates.dispatch_lag_p99_ms,
-            "warmup_requests": int(load.records["warmup"].sum()),
+            "queue_p99_ms": rates.queue_p99_ms,
+            "in_flight_max": rates.in_flight_max,
+            **_token_values(rates),
+            **_good_values(rates),
+            "warmup_requests": rates.outcomes.warmup,
+            "outcomes": {name: count for name, count in vars(rates.outcomes).items() if name != "warmup"},
+            "tokens": rates.tokens.to_json(),
             "windows": [
                 {"start_s": place * width_s, "end_s": (place + 1) * width_s, "rps": rps}
                 for place, rps in enumerate(rates.windows_rps)
@@ -121,11 +137,13 @@ class ThroughputRps:
         if tried:
             intervals["error_ratio"] = clopper_pearson(counts.errored, tried, level=level)
             intervals["timeout_ratio"] = clopper_pearson(values["timeouts"], tried, level=level)
+        if rates.goodput is not None and rates.goodput.ratio is not None:
+            intervals["goodput_ratio"] = clopper_pearson(rates.goodput.good, rates.goodput.due, level=level)
         return Figures(
             values=values,
             counts=counts,
             intervals=intervals,
-            missing=_missing(values, closed=closed),
+            missing=_missing(values, rates.goodput, closed=closed),
             cannot_certify=load.uncertified(self.name, values),
             invalid_reasons=(*load.faults(in_process=method["in_process"]), *_too_little(rates)),
         )
@@ -163,15 +181,55 @@ def _too_little(rates: ThroughputFigures) -> tuple[str, ...]:
     return (reason,)
 
 
-def _missing(values: dict[str, Any], *, closed: bool) -> dict[str, str]:
+def _token_values(rates: ThroughputFigures) -> dict[str, Any]:
+    tokens, speed = rates.tokens, rates.token_speed
+    return {
+        "output_tokens_per_s_max": None if speed is None else speed.maximum,
+        "output_tokens_per_s_min": None if speed is None else speed.minimum,
+        "output_tokens_per_s_std": None if speed is None else speed.std,
+        "prompt_tokens_total": tokens.prompt if tokens.prompt_replies else None,
+        "output_tokens_total": None if tokens.source is None else tokens.output,
+        "cached_token_ratio": tokens.cached / tokens.cached_of if tokens.cached_of else None,
+    }
+
+
+def _good_values(rates: ThroughputFigures) -> dict[str, float | None]:
+    goodput, span_s = rates.goodput, rates.window_s
+    if goodput is None:
+        return dict.fromkeys(("goodput_rps", "goodput_ratio", "goodput_of_ok_ratio"))
+    known = span_s is not None and not goodput.unmeasured
+    return {
+        "goodput_rps": goodput.good_inside / span_s if known and span_s is not None else None,
+        "goodput_ratio": goodput.ratio,
+        "goodput_of_ok_ratio": goodput.ratio_of_ok,
+    }
+
+
+def _missing(values: dict[str, Any], goodput: Goodput | None, *, closed: bool) -> dict[str, str]:
+    no_tokens = "no reply has tokens that can be counted"
     reasons = {
         "requested_rps": "a closed loop asks for no rate",
         "dispatch_lag_p99_ms": "a closed loop has no due times" if closed else "nothing was sent",
-        "output_tokens_per_s": "no reply has tokens that can be counted",
+        "queue_p99_ms": "nothing was sent",
+        "output_tokens_per_s": no_tokens,
+        "output_tokens_total": no_tokens,
+        "prompt_tokens_total": "no reply states the tokens of its prompt",
+        "cached_token_ratio": "no reply states how many tokens of its prompt were cached",
         "achieved_rps": "fewer than two requests were sent",
     }
+    seconds = "the timed window has fewer than two whole seconds"
+    for name in ("max", "min", "std"):
+        key = f"output_tokens_per_s_{name}"
+        reasons[key] = seconds if values["output_tokens_per_s"] is not None else no_tokens
+    if goodput is None:
+        good = "no request is held to a limit"
+    elif goodput.unmeasured:
+        good = f"no reply has what is limited: {', '.join(goodput.unmeasured)}"
+    else:
+        good = "no request succeeded" if goodput.due else "nothing was due"
+    reasons |= dict.fromkeys(("goodput_rps", "goodput_ratio", "goodput_of_ok_ratio"), good)
     return {
         name: reasons.get(name, "nothing was sent in the timed window")
-        for name, value in values.items()
-        if value is None
+        for name in measures(ThroughputRps.name)
+        if values[name] is None
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hexgate.load.records import NEVER, Outcome
+from hexgate.load.layout import NEVER, Outcome
 
 __all__ = ["Attempt"]
 
@@ -22,12 +23,19 @@ class Attempt:
     first_answer_ns: int = NEVER
     last_token_ns: int = NEVER
     end_ns: int = NEVER
+    gap_max_ns: int = NEVER
+    token_ns: Sequence[int] = ()
+    """When each event with text came, in a streamed reply."""
     http_status: int = NEVER
     events: int = 0
     """Events with text or scores."""
     first_event_tokens: int = NEVER
     prompt_tokens: int = NEVER
     output_tokens: int = NEVER
+    cached_tokens: int = NEVER
+    reasoning_tokens: int = NEVER
+    server_load_ns: int = NEVER
+    server_total_ns: int = NEVER
     bytes: int = 0
     """Bytes received."""
     text: str | None = None

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from hexgate.errors import InputError, TargetFailed
 from hexgate.load.attempt import Attempt
+from hexgate.load.errand import Errand, Ran, Stopped
+from hexgate.load.gather import gather
 from hexgate.load.plan import LoadKind
+from hexgate.load.readback import SlotFiles
 from hexgate.load.reading import EMPTY
-from hexgate.load.records import NEVER, Outcome
+from hexgate.load.layout import NEVER, Outcome
 from hexgate.load.session import Session
 
 __all__ = ["CallOutcome", "CallableDriver"]
@@ -50,29 +56,49 @@ class CallableDriver:
     call: Callable[[int], CallOutcome]
     """Takes the index of an item. Raises TargetFailed where the model fails; anything else ends the run."""
 
-    def drive(self, session: Session) -> None:
-        """Carry out the session's plan.
+    def carry_out(self, errand: Errand, ran: Ran) -> None:
+        """Call the model when a request is due, and leave records and replies, however it ends.
 
         Raises:
-            InputError: for an open loop without a cap, which would need a thread for every request.
+            InputError: for an open loop without a cap, which would need a thread for every request; for a plan of
+                conversations.
         """
-        plan = session.plan
-        if session.shard.concurrency < 1:
+        if errand.shard.concurrency < 1:
             raise InputError(
                 "an open loop on a model in this process needs a cap on the requests in flight",
                 hint="requests beyond the cap queue, and their wait is charged to them",
             )
-        if plan.kind is LoadKind.OPEN_LOOP:
+        if errand.shard.plan.turns > 1:
+            raise InputError("a model in this process takes no conversations", hint="take out --turns")
+        folder = errand.folder / f"{errand.stem}.work"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            with _collector_at_rest(), SlotFiles(folder, "worker-0", replies=errand.keep_replies) as files:
+                session = Session(errand, ran, files)
+                try:
+                    self._drive(session)
+                except KeyboardInterrupt:
+                    errand.stop.now(Stopped.INTERRUPTED)
+                finally:
+                    ran.ended_ns = time.monotonic_ns() - ran.start_ns
+                    ran.cpu_s = time.process_time() - ran.cpu_s
+                    session.close()
+            ran.files = gather(errand, folder, 1)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _drive(self, session: Session) -> None:
+        if session.plan.kind is LoadKind.OPEN_LOOP:
             self._by_the_clock(session)
         elif session.shard.concurrency == 1:
             session.begin()
-            while (index := session.take()) is not None:
-                self._attempt(session, index)
+            while (taken := session.take()) is not None:
+                self._attempt(session, *taken)
         else:
             self._by_threads(session)
 
-    def _attempt(self, session: Session, index: int) -> None:
-        item = session.plan.item_of(index)
+    def _attempt(self, session: Session, index: int, item: int) -> None:
         sent_ns = time.monotonic_ns()
         try:
             outcome = self.call(item)
@@ -104,8 +130,8 @@ class CallableDriver:
 
     def _by_threads(self, session: Session) -> None:
         def work() -> None:
-            while (index := session.take()) is not None:
-                self._attempt(session, index)
+            while (taken := session.take()) is not None:
+                self._attempt(session, *taken)
 
         crew = _Crew(session.shard.concurrency, work)
         session.begin()
@@ -114,14 +140,14 @@ class CallableDriver:
 
     def _by_the_clock(self, session: Session) -> None:
         # The clock has a thread of its own (this one), so that a busy model does not make it late.
-        due: SimpleQueue[int | None] = SimpleQueue()
+        due: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
 
         def work() -> None:
-            while (index := due.get()) is not None:
+            while (taken := due.get()) is not None:
                 if session.over:
-                    _not_sent(session, index)
+                    _not_sent(session, taken[0])
                 else:
-                    self._attempt(session, index)
+                    self._attempt(session, *taken)
 
         crew = _Crew(session.shard.concurrency, work)
         crew.start()
@@ -130,8 +156,8 @@ class CallableDriver:
             while (due_ns := session.next_due_ns) is not None and crew.failure is None:
                 if (wait_ns := due_ns - session.now_ns()) > 0:
                     time.sleep(min(wait_ns / 1e9, _POLL_S))
-                elif (index := session.take()) is not None:
-                    due.put(index)
+                elif (taken := session.take()) is not None:
+                    due.put(taken)
         finally:
             for _ in range(session.shard.concurrency):
                 due.put(None)
@@ -145,15 +171,15 @@ def _not_sent(session: Session, index: int) -> None:
     session.note(index, Attempt(Outcome.NOT_SENT, error="not_sent: the run was stopped"))
 
 
-def _empty(due: SimpleQueue[int | None], session: Session) -> None:
+def _empty(due: SimpleQueue[tuple[int, int] | None], session: Session) -> None:
     """Take down what still waits in the queue, and leave the threads that come back nothing but the end."""
     while True:
         try:
-            index = due.get_nowait()
+            taken = due.get_nowait()
         except Empty:
             break
-        if index is not None:
-            _not_sent(session, index)
+        if taken is not None:
+            _not_sent(session, taken[0])
     for _ in range(session.shard.concurrency):
         due.put(None)
 
@@ -185,9 +211,22 @@ class _Crew:
             if self.failure is not None:
                 raise self.failure
             if deadline is None and (session.over or session.all_taken) and session.drain_limited:
-                deadline = time.monotonic() + session.drain_s
+                deadline = time.monotonic() + session.stop.drain_s
             if deadline is not None and time.monotonic() >= deadline:
                 return
             next(thread for thread in self._threads if thread.is_alive()).join(_POLL_S)
         if self.failure is not None:
             raise self.failure
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """No cyclic garbage collection inside: it would show as latency of whatever it interrupts."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -4,111 +4,158 @@ from __future__ import annotations
 
 import asyncio
 import time
-from enum import Enum
+from collections.abc import Callable
 from typing import cast
 
 import httptools
 
-__all__ = ["Connection", "Fault", "Received"]
+from hexgate.load.exchange import MOST_BODY_BYTES, Fault
+from hexgate.load.layout import NEVER
 
-MOST_BODY_BYTES = 256 * 1024 * 1024
+__all__ = ["Connection", "Flight"]
 
-
-class Fault(Enum):
-    """Why an exchange did not end as HTTP says it should."""
-
-    CONNECTION = "connection"
-    """No connection, or it was lost before the first byte of the reply."""
-    CUT = "cut"
-    """The connection was lost inside the reply."""
-    TIMEOUT = "timeout"
-    """No whole reply within the time-out."""
-    PROTOCOL = "protocol"
-    """The reply is not the HTTP/1.1 that was asked for."""
-    CLIENT = "client"
-    """This machine had no socket, port or memory left for another connection."""
-    ABANDONED = "abandoned"
-    """The run was over before the reply was."""
+_FRAMED, _ENCODING, _LOCATION = 1, 2, 3
+_HEADERS = {
+    b"content-length": _FRAMED,
+    b"transfer-encoding": _FRAMED,
+    b"content-encoding": _ENCODING,
+    b"location": _LOCATION,
+}
 
 
-class Received:
-    """What has come of one reply so far, filled by the connection. `done` is set when no more will come."""
+class Flight:
+    """One request from being taken up to its end, filled on the way. Stamps are of `time.monotonic_ns`."""
 
     __slots__ = (
         "bytes",
-        "done",
+        "connection",
+        "deadline_ns",
+        "due_ns",
         "encoding",
         "end_ns",
         "error",
         "fault",
-        "framed",
         "headers_ns",
+        "index",
+        "issued_ns",
+        "item",
         "location",
-        "piece_ns",
         "pieces",
-        "reusable",
+        "read_ends",
+        "read_ns",
+        "ready_ns",
+        "request",
+        "retried",
         "sent_ns",
-        "size",
+        "slot",
         "status",
+        "turn",
     )
 
-    def __init__(self, done: asyncio.Future[None]) -> None:
-        self.done = done
-        self.status: int | None = None
-        self.pieces: list[bytes] = []
-        self.piece_ns: list[int] = []
-        self.sent_ns = -1
-        self.headers_ns = -1
-        self.end_ns = -1
+    def __init__(self, slot: int, index: int, item: int, turn: int, due_ns: int, issued_ns: int) -> None:
+        self.slot = slot
+        """Its place among the requests of its worker."""
+        self.index = index
+        self.item = item
+        self.turn = turn
+        self.due_ns = due_ns
+        """Absolute; NEVER in a closed loop."""
+        self.issued_ns = issued_ns
+        self.ready_ns = NEVER
+        self.sent_ns = NEVER
+        self.headers_ns = NEVER
+        self.end_ns = NEVER
+        self.deadline_ns = NEVER
+        self.status = NEVER
+        self.fault = 0
+        self.error = ""
         self.bytes = 0
         """Bytes from the socket."""
-        self.size = 0
-        """Bytes of the body, as transferred."""
+        self.pieces: list[bytes] = []
+        """The body as it was transferred."""
+        self.read_ns: list[int] = []
+        """When each read of the socket that brought some of the body was."""
+        self.read_ends: list[int] = []
+        """How many pieces there were after each of these reads."""
         self.encoding = ""
         self.location = ""
-        self.framed = False
-        """Whether the headers say where the body ends; else the end of the connection does."""
-        self.reusable = False
-        """Whether the connection may take another request."""
-        self.fault: Fault | None = None
-        self.error: str | None = None
+        self.request = b""
+        self.retried = False
+        self.connection: Connection | None = None
 
 
 class Connection(asyncio.Protocol):
-    """One connection. Holds at most one exchange; the pool hands it out again when that is over."""
+    """One connection. Holds at most one flight; its owner hands it out again when that is over.
 
-    def __init__(self) -> None:
+    Args:
+        ended: called with the connection and the flight once the flight is over, and never twice for one.
+    """
+
+    __slots__ = (
+        "_complete",
+        "_ended",
+        "_flight",
+        "_framed",
+        "_now",
+        "_parser",
+        "_size",
+        "_transport",
+        "closed",
+        "reusable",
+        "used",
+    )
+
+    def __init__(self, ended: Callable[[Connection, Flight], None]) -> None:
         self.closed = False
         """Whether the transport is gone or going."""
+        self.reusable = False
+        """Whether it may take another request."""
         self.used = False
         """Whether an exchange was completed on it."""
+        self._ended = ended
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._received: Received | None = None
+        self._flight: Flight | None = None
+        self._framed = False
+        self._complete = False
+        self._size = 0
         self._now = 0
 
-    def send(self, request: bytes, received: Received) -> None:
-        """Write a request and fill `received` until its future is set."""
-        self._received = received
+    def start(self, flight: Flight) -> None:
+        """Write its request, and fill it until it is over."""
+        now = time.monotonic_ns()
+        self._flight = flight
+        flight.connection = self
+        self.reusable = self._framed = self._complete = False
+        self._size = 0
+        if flight.ready_ns < 0:
+            flight.ready_ns = now
+        if flight.sent_ns < 0:
+            flight.sent_ns = now
         if self.closed or self._transport is None:
-            self._now = time.monotonic_ns()
+            self._now = now
             self._finish(Fault.CONNECTION, "the connection was closed before the request was written")
             return
-        if received.sent_ns < 0:
-            received.sent_ns = time.monotonic_ns()
-        self._transport.write(request)
+        self._transport.write(flight.request)
 
     def give_up(self, fault: Fault, error: str) -> None:
-        """End the exchange in progress, if there is one, and close."""
+        """End the flight in progress, if there is one, and close."""
         self._now = time.monotonic_ns()
-        self._finish(fault, error)
         self.close()
+        self._finish(fault, error)
 
     def close(self) -> None:
         """Close at once, without waiting for anything."""
         self.closed = True
+        self.reusable = False
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def descriptor(self) -> int:
+        """Its socket's number; -1 where it has none."""
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
 
     # What the event loop calls.
 
@@ -117,36 +164,51 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Stamp, and find where headers and body end. What the body means is read when the reply is over."""
-        self._now = time.monotonic_ns()
-        if self._received is None or self._parser is None:
+        """Stamp, and find where headers and body end. What the body means is read when the run is over."""
+        now = self._now = time.monotonic_ns()
+        flight, parser = self._flight, self._parser
+        if flight is None or parser is None:
             # Nobody has asked for this: the connection cannot be trusted with another request.
             self.close()
             return
-        self._received.bytes += len(data)
+        flight.bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.give_up(Fault.PROTOCOL, "the server switched to another protocol")
+            return
         except httptools.HttpParserError as error:
+            self._note_read(flight, now)
             self.give_up(Fault.PROTOCOL, f"not HTTP/1.1 ({error})")
+            return
+        pieces = len(flight.pieces)
+        ends = flight.read_ends
+        if pieces and (not ends or ends[-1] != pieces):
+            flight.read_ns.append(now)
+            ends.append(pieces)
+        if self._complete:
+            self.reusable = self.reusable and not self.closed
+            self._finish(0, "")
+        elif self._size > MOST_BODY_BYTES:
+            self.give_up(Fault.PROTOCOL, f"the body is larger than {MOST_BODY_BYTES} bytes")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the exchange in progress: well, if only the end of the connection could end its body."""
+        """End the flight in progress: well, if only the end of the connection could end its body."""
         self.closed = True
+        self.reusable = False
         # The parser holds this connection: without the collector, which rests during a run, both would stay.
         self._parser = None
         self._transport = None
-        received = self._received
-        if received is None:
+        flight = self._flight
+        if flight is None:
             return
         self._now = time.monotonic_ns()
-        if received.status is not None and not received.framed and exc is None:
-            self._finish(None, None)
+        if flight.status >= 0 and not self._framed and exc is None:
+            self._finish(0, "")
             return
         reason = "closed by the server" if exc is None else (str(exc) or type(exc).__name__)
-        if received.bytes:
-            self._finish(Fault.CUT, f"the connection was lost {received.size} bytes into the body ({reason})")
+        if flight.bytes:
+            self._finish(Fault.CUT, f"the connection was lost {self._size} bytes into the body ({reason})")
         else:
             self._finish(Fault.CONNECTION, f"the connection was lost before a reply ({reason})")
 
@@ -154,60 +216,57 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A second reply to one request is not to be trusted."""
-        if self._received is None:
+        if self._complete or self._flight is None:
             self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the few headers that matter."""
-        received = self._received
-        if received is None:
+        kind = _HEADERS.get(name) or _HEADERS.get(name.lower())
+        if kind is None or self._complete or self._flight is None:
             return
-        lower = name.lower()
-        if lower in {b"content-length", b"transfer-encoding"}:
-            received.framed = True
-        elif lower == b"content-encoding":
-            received.encoding = value.decode("latin-1")
-        elif lower == b"location":
-            received.location = value.decode("latin-1")
+        if kind == _FRAMED:
+            self._framed = True
+        elif kind == _ENCODING:
+            self._flight.encoding = value.decode("latin-1")
+        else:
+            self._flight.location = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Stamp the headers of the final reply; interim ones (1xx) are passed over."""
-        received = self._received
-        if received is None or self._parser is None:
+        flight, parser = self._flight, self._parser
+        if flight is None or parser is None or self._complete:
             return
-        status = self._parser.get_status_code()
-        if status < 200:
-            return
-        received.status = status
-        received.headers_ns = self._now
+        status = parser.get_status_code()
+        if status >= 200:
+            flight.status = status
+            flight.headers_ns = self._now
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body with the stamp of the read that brought it."""
-        received = self._received
-        if received is None:
-            return
-        received.size += len(body)
-        if received.size > MOST_BODY_BYTES:
-            self.give_up(Fault.PROTOCOL, f"the body is larger than {MOST_BODY_BYTES} bytes")
-            return
-        received.pieces.append(body)
-        received.piece_ns.append(self._now)
+        """Keep a piece of the body."""
+        flight = self._flight
+        if flight is not None and not self._complete:
+            self._size += len(body)
+            flight.pieces.append(body)
 
     def on_message_complete(self) -> None:
-        """End the exchange, unless it was an interim reply."""
-        received = self._received
-        if received is None or received.status is None or self._parser is None:
-            return
-        received.reusable = self._parser.should_keep_alive()
-        self._finish(None, None)
+        """The reply is whole, unless it was an interim one."""
+        if self._flight is not None and self._flight.status >= 0 and self._parser is not None:
+            self._complete = True
+            self.reusable = self._parser.should_keep_alive()
 
-    def _finish(self, fault: Fault | None, error: str | None) -> None:
-        received, self._received = self._received, None
-        if received is None:
+    @staticmethod
+    def _note_read(flight: Flight, now: int) -> None:
+        if flight.pieces and (not flight.read_ends or flight.read_ends[-1] != len(flight.pieces)):
+            flight.read_ns.append(now)
+            flight.read_ends.append(len(flight.pieces))
+
+    def _finish(self, fault: int, error: str) -> None:
+        flight, self._flight = self._flight, None
+        if flight is None:
             return
         self.used = True
-        received.end_ns = self._now
-        received.fault = fault
-        received.error = error
-        if not received.done.done():
-            received.done.set_result(None)
+        flight.connection = None
+        flight.end_ns = self._now
+        flight.fault = fault
+        flight.error = error
+        self._ended(self, flight)

@@ -1,30 +1,34 @@
-"""Load on an endpoint: our transport, a dialect, one event loop."""
+"""Load on an endpoint: worker processes, our own transport, a dialect."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import ssl
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hexgate.errors import InputError
-from hexgate.load.attempt import Attempt
-from hexgate.load.plan import LoadKind
-from hexgate.load.reading import read_exchange
-from hexgate.load.records import NEVER, Outcome
-from hexgate.load.session import Session
-from hexgate.load.transport import Origin, Transport
+from hexgate.load.crew import Crew
+from hexgate.load.errand import Errand, Ran, Stopped
+from hexgate.load.gather import gather, merged_stream
+from hexgate.load.live import DueInstants
+from hexgate.load.origin import Origin
+from hexgate.load.plan import LoadKind, Plan
+from hexgate.load.readback import Reader, read_back
+from hexgate.load.talk import write_talks
+from hexgate.load.work import BODY, UNIT, Work
 from hexgate.wire.base import Ask, Dialect, Endpoint
 from hexgate.wire.registry import dialect
 
-__all__ = ["EndpointDriver", "new_event_loop"]
+__all__ = ["EndpointDriver", "workers_for"]
 
-_POLL_S = 0.05
-"""How often a run looks whether it is to stop."""
-_BATCH = 64
-"""Most requests that are taken up at one wake before the loop may read sockets again."""
+_SLOTS_OF_A_WORKER = 16
+_RPS_OF_A_WORKER = 500.0
+_MOST_WARM = 1000
+_WARM_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,29 @@ class EndpointDriver:
     """Where, and in which dialect."""
     asks: Sequence[Ask]
     """One for each data item; an ask without a model gets the endpoint's."""
-    tls_context: ssl.SSLContext | None = field(default=None, repr=False)
-    """How certificates are checked; None for the system's authorities."""
+    followups: Sequence[tuple[str, ...]] = ()
+    """What the user says in the later turns of each conversation; empty where a plan has one turn."""
+    ca_file: str | None = None
+    """Certificates of the authorities to trust; None for the system's."""
     classes: int | None = None
     """How many scores each answer of a predictor has; None where that is not known: then the first answer
     says it for the others."""
+    proxy: str | None = None
+    """URL of a proxy; None for none. With one, httpx sends, which is slower."""
+    http2: bool = False
+    """Whether to speak HTTP/2; then httpx sends, which is slower."""
+    tokenizer: str | None = None
+    """A tokenizer that counts the tokens of replies; None for none."""
 
-    def drive(self, session: Session) -> None:
-        """Carry out the session's plan.
+    def carry_out(self, errand: Errand, ran: Ran) -> None:
+        """Send what is due when it is due, and leave records and replies, however it ends.
 
         Raises:
             InputError: if the endpoint or an ask cannot be put into a request.
+            TargetFailed: if no worker could begin.
         """
-        if len(self.asks) <= int(session.plan.item.max(initial=-1)):
+        plan = errand.shard.plan
+        if plan.items > len(self.asks):
             raise InputError(
                 "the plan names more data items than there are asks", got=f"{len(self.asks)} asks"
             )
@@ -61,139 +75,190 @@ class EndpointDriver:
             )
             for ask in self.asks
         ]
-        requests = [origin.request_bytes(speaker.request(ask)) for ask in asks]
-        streams = [ask.stream and speaker.streams for ask in asks]
-        loop = new_event_loop()
+        folder = errand.folder.resolve() / f"{errand.stem}.work"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        crew: Crew | None = None
         try:
-            loop.run_until_complete(self._run(session, origin, speaker, requests, streams))
+            heads = _write_bodies(folder, origin, speaker, asks)
+            if plan.turns > 1:
+                if len(self.followups) != len(asks):
+                    raise InputError("the plan has conversations, and the data has none")
+                write_talks(folder, asks, list(self.followups))
+            workers = workers_for(errand)
+            ran.workers = workers
+            tasks = [self._work(errand, folder, speaker, asks, worker, workers) for worker in range(workers)]
+            instants = _write_units(errand, folder, workers)
+            lines = [task.to_line(origin, heads, self.endpoint.secret) for task in tasks]
+            crew = Crew(errand, folder, lines)
+            crew.run(ran, instants)
+            told = crew.read()
+            _take_up(ran, told, crew)
+            for worker, told_one in enumerate(told):
+                if told_one is None:
+                    self._read_for(tasks[worker], folder, speaker, ran.start_ns)
+            ran.files = gather(errand, folder, workers)
+            self._tell_disk(errand, told)
         finally:
-            _close(loop)
+            if crew is not None:
+                crew.end()
+            shutil.rmtree(folder, ignore_errors=True)
 
-    async def _run(
-        self,
-        session: Session,
-        origin: Origin,
-        speaker: Dialect,
-        requests: Sequence[bytes],
-        streams: Sequence[bool],
-    ) -> None:
-        plan = session.plan
-        classes = self.classes
-        transport = Transport(origin, timeout_s=self.endpoint.timeout_s, tls_context=self.tls_context)
-        crew = _Crew()
+    def _work(
+        self, errand: Errand, folder: Path, speaker: Dialect, asks: Sequence[Ask], worker: int, workers: int
+    ) -> Work:
+        plan, place = errand.shard.plan, errand.shard.place
+        each, left = divmod(errand.shard.concurrency, workers)
+        slots = each + (worker < left)
+        is_open = plan.kind is LoadKind.OPEN_LOOP
+        gives_scores = asks[0].inputs is not None
+        return Work(
+            folder=str(folder),
+            worker=worker,
+            count=place.count * workers,
+            first=worker * place.count + place.index,
+            rows=len(plan),
+            open_loop=is_open,
+            repeats=plan.repeats,
+            turns=plan.turns,
+            think_ns=plan.think_ns,
+            warmup=plan.warmup,
+            duration_ns=round(plan.duration_s * 1e9) if plan.duration_s is not None and not is_open else 0,
+            slots=slots,
+            warm=_warm(plan, slots, workers),
+            drain_limited=errand.drain_limited,
+            drain_ns=round(errand.stop.drain_s * 1e9),
+            max_unreachable=errand.max_unreachable,
+            timeout_s=self.endpoint.timeout_s,
+            dialect=self.endpoint.dialect,
+            streams=[ask.stream and speaker.streams for ask in asks],
+            inputs=[len(ask.inputs or ()) for ask in asks] if gives_scores else None,
+            classes=self.classes,
+            replies=errand.keep_replies,
+            tokenizer=self.tokenizer,
+            ca_file=self.ca_file,
+            proxy=self.proxy,
+            http2=self.http2,
+        )
 
-        async def attempt(index: int) -> None:
-            nonlocal classes
-            item = plan.item_of(index)
-            inputs = self.asks[item].inputs
-            exchange = await transport.send(requests[item])
-            found = read_exchange(
-                exchange,
-                speaker,
-                stream=streams[item],
-                inputs=None if inputs is None else len(inputs),
-                classes=classes,
-                secret=self.endpoint.secret,
-            )
-            if classes is None and found.classes != NEVER:
-                classes = found.classes
-            session.note(index, found)
+    def _read_for(self, task: Work, folder: Path, speaker: Dialect, start_ns: int) -> None:
+        """Read what a worker that died has left behind."""
+        if not (folder / f"{task.stem}.spool").exists():
+            return
+        reader = Reader(
+            speaker,
+            streams=task.streams,
+            inputs=task.inputs,
+            classes=task.classes,
+            secret=self.endpoint.secret,
+        )
+        read_back(
+            folder,
+            task.stem,
+            reader,
+            worker=task.worker,
+            start_ns=start_ns,
+            warmup=task.warmup * task.turns,
+            count=None,
+            replies=task.replies,
+            told=lambda _: None,
+        )
 
-        async def keep_busy() -> None:
-            while (index := session.take()) is not None:
-                await attempt(index)
-
-        most = session.shard.concurrency
-        slots = asyncio.Semaphore(most) if most else contextlib.nullcontext()
-
-        async def attempt_in_slot(index: int) -> None:
-            async with slots:
-                if session.over:
-                    session.note(index, Attempt(Outcome.NOT_SENT, error="not_sent: the run was stopped"))
-                else:
-                    await attempt(index)
-
-        async def keep_time() -> None:
-            batch = 0
-            while (due_ns := session.next_due_ns) is not None:
-                if (wait_ns := due_ns - session.now_ns()) > 0 or batch == _BATCH:
-                    # A timer may fire early by its grain: then the loop comes back here.
-                    await asyncio.sleep(min(max(wait_ns, 0) / 1e9, _POLL_S))
-                    batch = 0
-                    continue
-                if (index := session.take()) is not None:
-                    crew.spawn(attempt_in_slot(index))
-                    batch += 1
-
-        session.begin()
-        if plan.kind is LoadKind.CLOSED_LOOP:
-            for _ in range(most):
-                crew.spawn(keep_busy())
-        else:
-            crew.spawn(keep_time())
-        try:
-            await crew.wait(session, transport)
-        finally:
-            await transport.close()
-
-
-class _Crew:
-    """The tasks of a run."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failure: BaseException | None = None
-        self._idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failure = self._failure or task.exception()
-        if not self._tasks and not self._idle.done():
-            self._idle.set_result(None)
-
-    async def wait(self, session: Session, transport: Transport) -> None:
-        """Until every task is over: by itself, because the drain limit has passed, or because one failed."""
-        loop = asyncio.get_running_loop()
-        deadline: float | None = None
-        while not self._idle.done():
-            await asyncio.wait({self._idle}, timeout=_POLL_S)
-            if self._failure is not None:
-                break
-            if deadline is None and (session.over or session.all_taken) and session.drain_limited:
-                deadline = loop.time() + session.drain_s
-            if deadline is not None and loop.time() >= deadline:
-                break
-        transport.abandon()
-        if self._failure is not None:
-            for task in list(self._tasks):
-                task.cancel()
-        await self._idle
-        if self._failure is not None:
-            raise self._failure
+    @staticmethod
+    def _tell_disk(errand: Errand, told: Sequence[dict[str, Any] | None]) -> None:
+        fault = next((one["disk"] for one in told if one is not None and "disk" in one), None)
+        if fault is not None:
+            errand.stop.now(Stopped.DISK)
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """A uvloop loop where there is uvloop, else asyncio's own."""
+def workers_for(errand: Errand) -> int:
+    """How many processes send: as was asked, else one for each core, and no more than the load can use.
+
+    A worker for every 16 slots of a closed loop, or every 500 requests a second of an open one, is what the load can
+    use: what one core sends is far above either.
+    """
+    plan = errand.shard.plan
+    slots = errand.shard.concurrency
+    if errand.workers is not None:
+        return min(errand.workers, slots) if slots else errand.workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if plan.kind is LoadKind.CLOSED_LOOP:
+        useful = math.ceil(slots / _SLOTS_OF_A_WORKER)
+    else:
+        peak = max((max(one.from_rps, one.to_rps) for one in plan.shape), default=plan.rate_rps or 0.0)
+        useful = math.ceil(peak / errand.shard.place.count / _RPS_OF_A_WORKER)
+        if slots:
+            useful = min(useful, slots)
+    return max(min(cores, useful), 1)
+
+
+def _warm(plan: Plan, slots: int, workers: int) -> int:
+    """Connections that are opened before the start: those that the first moments use."""
+    if plan.kind is LoadKind.CLOSED_LOOP:
+        return min(slots, _MOST_WARM)
+    soon = 1 + int((plan.rate_rps or 0.0) / workers * _WARM_S)
+    return min(soon, slots or soon, _MOST_WARM)
+
+
+def _write_bodies(folder: Path, origin: Origin, speaker: Dialect, asks: Sequence[Ask]) -> list[bytes]:
+    """Write the bodies of the requests, and give the heads that go before them, which hold the credentials."""
+    heads: dict[bytes, int] = {}
+    offset = 0
+    with (folder / "bodies").open("wb") as bodies, (folder / "bodies.index").open("wb") as index:
+        for ask in asks:
+            request = speaker.request(ask)
+            number = heads.setdefault(origin.head(request), len(heads))
+            bodies.write(request.body)
+            index.write(BODY.pack(offset, len(request.body), number))
+            offset += len(request.body)
+    return list(heads)
+
+
+def _write_units(errand: Errand, folder: Path, workers: int) -> DueInstants:
+    """Write each worker's part of the plan. A plan that repeats is given whole: its rounds may shift."""
+    instants = DueInstants()
+    plan = errand.shard.plan
+    files = [(folder / f"worker-{worker}.plan").open("wb") for worker in range(workers)]
     try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+        if plan.repeats:
+            for block in plan.blocks():
+                for file in files:
+                    file.write(b"".join(UNIT.pack(0, due, item) for due, item in block.tolist()))
+            return instants
+        taken = 0
+        for numbers, rows in errand.shard.blocks():
+            instants.add(rows["due_ns"])
+            packed = _packed(numbers, rows)
+            for worker, file in enumerate(files):
+                packed[(worker - taken) % workers :: workers].tofile(file)
+            taken += len(numbers)
+    finally:
+        for file in files:
+            file.close()
+    return instants
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
+def _packed(numbers: Any, rows: Any) -> Any:
+    import numpy as np
+
+    made = np.empty(len(numbers), dtype=[("row", "<i8"), ("due_ns", "<i8"), ("item", "<i4")])
+    made["row"], made["due_ns"], made["item"] = numbers, rows["due_ns"], rows["item"]
+    return made
+
+
+def _take_up(ran: Ran, told: Sequence[dict[str, Any] | None], crew: Crew) -> None:
+    streams = [one.pop("stream", {}) for one in told if one is not None]
+    ran.stream = merged_stream(streams)
+    entries: list[dict[str, Any]] = []
+    ended_ns: list[int] = []
+    for worker, one in enumerate(told):
+        if one is None:
+            entries.append({"worker": worker, "died": crew.died(worker) or "it left nothing"})
+            continue
+        entries.append(one)
+        ran.cpu_s += one["cpu_s"]
+        ended_ns.append(one["ended_ns"])
+        ran.last_error = one["last_error"] or ran.last_error
+    ran.ended_ns = max(ended_ns, default=ran.ended_ns)
+    if ran.client is not None:
+        ran.client["workers"] = entries

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from hexgate.errors import TargetFailed
 from hexgate.load.boot import boot_digest
+from hexgate.load.errand import Driver, Errand, Ran, Stop, Stopped
 from hexgate.load.live import Live
 from hexgate.load.plan import Plan
-from hexgate.load.records import Recorder, Spool
-from hexgate.load.session import Session, Stopped
 from hexgate.load.shard import Shard
 from hexgate.load.start import Start
 
-__all__ = ["Driver", "LoadInterrupted", "RunInfo", "TargetUnreachable", "run_plan"]
+__all__ = ["DRAIN_S", "Driver", "LoadInterrupted", "RunInfo", "TargetUnreachable", "run_plan"]
 
 MAX_UNREACHABLE = 50
 DRAIN_S = 60.0
 INTERRUPTED_DRAIN_S = 1.0
 
-
-class Driver(Protocol):
-    """What sends the requests of a plan. It holds no state of a run: all of it is in the session."""
-
-    def drive(self, session: Session) -> None:
-        """Call `session.begin`, send what `session.take` gives when it is due, `session.note` each outcome.
-
-        Returns when nothing is in flight, or when `session.drain_s` has passed where the drain is limited.
-        """
+_BESIDE = ("files", "client", "stream")
 
 
 @dataclass(frozen=True)
@@ -54,9 +44,11 @@ class RunInfo:
     stopped_ns: int | None
     """When it was stopped before its end, from the start; None where the plan ran to its end."""
     stopped: str | None
-    """Why: ``asked``, ``interrupted`` or ``unreachable``."""
+    """Why: one of `errand.Stopped`."""
     cpu_s: float
-    """Processor time of this process during the run, with that of a model in this process."""
+    """Processor time of this process and its workers during the run, with that of a model in this process."""
+    workers: int
+    """How many processes sent."""
     shard: Mapping[str, int] | None = None
     """Which shard of the plan it carried out: ``index`` and ``count``; None for the whole plan."""
     start_at: str | None = None
@@ -71,6 +63,12 @@ class RunInfo:
     clock_bound_s: float | None = None
     """The most by which its wall clock differs from the one that all shards are held against, as it was told; None
     where nobody knows."""
+    files: Mapping[str, int] | None = None
+    """Rows of each file that it left: ``requests`` and, where they are kept, ``replies``."""
+    client: Mapping[str, Any] | None = None
+    """What the workers saw of themselves: the document `client` of the evidence; None of a model in this process."""
+    stream: Mapping[str, Any] | None = None
+    """What was counted of events: the document `stream`; likewise."""
 
     @property
     def interrupted(self) -> bool:
@@ -78,8 +76,8 @@ class RunInfo:
         return self.stopped is not None
 
     def to_json(self) -> dict[str, Any]:
-        """The run as it stands in an artifact's `method` block."""
-        return asdict(self)
+        """The run as it stands in the evidence, without what has documents of its own."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _BESIDE}
 
 
 class TargetUnreachable(TargetFailed):
@@ -107,85 +105,95 @@ class LoadInterrupted(KeyboardInterrupt):
 def run_plan(
     plan: Plan,
     driver: Driver,
-    records: Recorder,
+    folder: Path,
+    stem: str,
     *,
     shard: Shard | None = None,
     start: Start | None = None,
     live: Live | None = None,
-    spool: Spool | None = None,
     progress: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
     drain_s: float = DRAIN_S,
     max_unreachable: int = MAX_UNREACHABLE,
+    max_error_ratio: float | None = None,
+    workers: int | None = None,
+    keep_replies: bool = True,
 ) -> RunInfo:
-    """Carry out a plan, or a shard of it. However it ends, `records` then has a row for every request that was due.
+    """Carry out a plan, or a shard of it.
+
+    However it ends, ``stem.requests.npy`` in `folder` then has a row for every request that was due, in order of
+    number, and ``stem.replies.jsonl``, where replies are kept, the text or the error of each that ended.
 
     Args:
         plan: what to send, and when.
         driver: what sends it.
-        records: takes one row for each request.
+        folder: where the files go.
+        stem: what their names begin with.
         shard: the shard of `plan` to carry out; None for all of it.
         start: the common start; None to start now.
         live: counters to keep while the run goes on.
-        spool: takes the text or the error of each request that ended, while the run goes on.
         progress: takes the number of requests that ended since the last call, a few times a second.
         stop: ends the run early once it is set: nothing more is sent, what is in flight is drained.
         drain_s: longest wait for what is in flight after the last request was sent, in a run that is stopped
             or has a duration; what has not ended then is recorded as unfinished. Where the number of requests
             ends the run, the time-out of each request is the limit.
         max_unreachable: so many attempts in a row without a connection stop the run.
+        max_error_ratio: a greater share of failed requests among those that ended, of at least 20, stops the run.
+        workers: processes that send; None for one a core, and no more than the load can use. A model in this
+            process has none.
+        keep_replies: whether replies are kept.
 
     Raises:
         InputError: if the driver cannot carry out this plan.
         TargetUnreachable: if no connection could be made so many times in a row.
-        LoadInterrupted: on the first SIGINT (in the main thread), or KeyboardInterrupt from elsewhere.
+        LoadInterrupted: on the first SIGINT or SIGTERM (in the main thread), or KeyboardInterrupt from elsewhere.
     """
-    session = Session(
-        shard or plan.shard(0, 1),
-        records,
+    halt = Stop(drain_s, stop)
+    errand = Errand(
+        shard=shard or plan.shard(0, 1),
+        folder=folder,
+        stem=stem,
+        stop=halt,
+        max_unreachable=max_unreachable,
         start=start,
         live=live,
-        spool=spool,
         progress=progress,
-        stop=stop,
-        drain_s=drain_s,
-        max_unreachable=max_unreachable,
+        max_error_ratio=max_error_ratio,
+        workers=workers,
+        keep_replies=keep_replies,
     )
-    ended_ns = cpu_s = None
-    with _interrupts_to(session), _collector_at_rest():
-        try:
-            driver.drive(session)
-        except KeyboardInterrupt:
-            session.stop(Stopped.INTERRUPTED)
-        finally:
-            ended_ns = time.monotonic_ns() - session.start_ns
-            cpu_s = time.process_time() - session.cpu_s
-            session.close()
+    ran = Ran()
+    with _interrupts_to(halt):
+        driver.carry_out(errand, ran)
     info = RunInfo(
         plan_digest=plan.digest(),
-        started_ns=session.start_ns,
-        started_wall_ns=session.wall_ns,
-        ended_ns=ended_ns,
-        stopped_ns=session.stopped_ns,
-        stopped=session.stopped.value if session.stopped else None,
-        cpu_s=cpu_s,
+        started_ns=ran.start_ns,
+        started_wall_ns=ran.wall_ns,
+        ended_ns=ran.ended_ns,
+        stopped_ns=None if halt.at_ns is None else halt.at_ns - ran.start_ns,
+        stopped=None if halt.why is None else halt.why.value,
+        cpu_s=ran.cpu_s,
+        workers=ran.workers,
         shard=None if shard is None else vars(shard.place),
         start_at=None if start is None else start.at,
-        late_ns=session.late_ns,
+        late_ns=ran.late_ns,
         host=None if shard is None else socket.gethostname(),
         boot=None if shard is None else boot_digest(),
         clock_bound_s=None if start is None else start.clock_bound_s,
+        files=ran.files,
+        client=ran.client,
+        stream=ran.stream,
     )
-    if session.stopped is Stopped.INTERRUPTED:
+    if halt.why is Stopped.INTERRUPTED:
         raise LoadInterrupted(info)
-    if session.stopped is Stopped.UNREACHABLE:
-        raise TargetUnreachable(max_unreachable, session.last_error, info)
+    if halt.why is Stopped.UNREACHABLE:
+        raise TargetUnreachable(max_unreachable, ran.last_error, info)
     return info
 
 
 @contextmanager
-def _interrupts_to(session: Session) -> Iterator[None]:
-    """The first SIGINT stops the session, so that what is in flight is recorded; a second acts at once.
+def _interrupts_to(stop: Stop) -> Iterator[None]:
+    """The first SIGINT stops the run, so that what is in flight is recorded; a second acts at once.
 
     So does SIGTERM where the program handles it, however often: a platform that stops a job may send it twice, and an
     exception out of a handler is lost where it meets a callback of the loop.
@@ -197,8 +205,8 @@ def _interrupts_to(session: Session) -> Iterator[None]:
     taken = [number for number, handler in before.items() if callable(handler)]
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        session.drain_s = min(session.drain_s, INTERRUPTED_DRAIN_S)
-        session.stop(Stopped.INTERRUPTED)
+        stop.drain_s = min(stop.drain_s, INTERRUPTED_DRAIN_S)
+        stop.now(Stopped.INTERRUPTED)
         if number == signal.SIGINT:
             signal.signal(number, before[signal.SIGINT])
 
@@ -209,16 +217,3 @@ def _interrupts_to(session: Session) -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, before[number])
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """No cyclic garbage collection inside: it would show as latency of whatever it interrupts."""
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

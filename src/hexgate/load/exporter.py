@@ -10,7 +10,7 @@ from types import TracebackType
 
 from hexgate.errors import InputError
 from hexgate.load.live import BOUNDS_S, Live, Seen
-from hexgate.load.records import Outcome
+from hexgate.load.layout import Outcome
 
 __all__ = ["CONTENT_TYPE", "Exporter", "openmetrics"]
 

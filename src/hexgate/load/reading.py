@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from urllib.parse import urlsplit
 
 from hexgate.load.attempt import Attempt
-from hexgate.load.records import NEVER, Outcome
-from hexgate.load.transport import Exchange, Fault
-from hexgate.wire.base import Dialect, Event, EventKind, Usage
+from hexgate.load.connection import Flight
+from hexgate.load.content import BadContent, plain_pieces
+from hexgate.load.exchange import MOST_BODY_BYTES, Exchange, Fault
+from hexgate.load.layout import NEVER, Outcome
+from hexgate.wire.base import TOKENS, Dialect, Event, EventKind, Gives, Usage
 from hexgate.wire.payload import PROTOCOL, BadPayload, error_message, load_object
 from hexgate.wire.payload import TRUNCATED as TRUNCATED_TEXT
+from hexgate.wire.reply import whole_text
 
-__all__ = ["EMPTY", "LEAST_CLASSES", "read_exchange"]
+__all__ = ["EMPTY", "LEAST_CLASSES", "exchange_of", "read_exchange"]
 
 EMPTY = "empty: "
 """How an error begins where the reply is whole and holds no answer."""
@@ -25,9 +30,42 @@ _FAULTS = {
     Fault.PROTOCOL: Outcome.ERROR,
     Fault.CLIENT: Outcome.NOT_SENT,
     Fault.ABANDONED: Outcome.UNFINISHED,
+    Fault.SKIPPED: Outcome.NOT_SENT,
 }
-_TOKENS = frozenset({EventKind.TEXT, EventKind.REASONING})
-_RESULTS = frozenset({EventKind.TEXT, EventKind.REASONING, EventKind.SCORES})
+_RESULTS = TOKENS | {EventKind.SCORES, EventKind.VECTORS}
+_NO_CONTENT = frozenset({204, 205})
+
+
+def exchange_of(flight: Flight) -> Exchange:
+    """What a flight brought, with content encoding undone and a redirect refused."""
+    pieces, fault, error = flight.pieces, Fault(flight.fault) if flight.fault else None, flight.error or None
+    if fault is None and 300 <= flight.status < 400:
+        fault = Fault.PROTOCOL
+        error = (
+            f"redirected ({flight.status}) to {_public(flight.location)}; redirects are not followed, "
+            "so name that address instead"
+        )
+    elif fault is None and flight.encoding:
+        try:
+            pieces = plain_pieces(pieces, flight.encoding, most_bytes=MOST_BODY_BYTES)
+        except BadContent as bad:
+            fault, error = Fault.PROTOCOL, str(bad)
+    stamps: list[int] = []
+    begin = 0
+    for stamp, end in zip(flight.read_ns, flight.read_ends, strict=True):
+        stamps += [stamp] * (end - begin)
+        begin = end
+    return Exchange(
+        None if flight.status < 0 else flight.status,
+        pieces,
+        stamps,
+        flight.sent_ns,
+        flight.headers_ns,
+        flight.end_ns,
+        flight.bytes,
+        fault,
+        error,
+    )
 
 
 def read_exchange(
@@ -48,7 +86,7 @@ def read_exchange(
     In a reply that was not streamed no token has a time of its own: its token stamps are NEVER. A server may
     echo the key it was given: `secret` is masked in whatever is kept.
     """
-    if exchange.fault is Fault.ABANDONED and exchange.sent_ns < 0:
+    if exchange.fault in {Fault.ABANDONED, Fault.SKIPPED} and exchange.sent_ns < 0:
         return Attempt(Outcome.NOT_SENT, error=f"not_sent: {exchange.error}")
     good_status = exchange.status is not None and 200 <= exchange.status < 300
     events = dialect.events(exchange.pieces, stream=stream) if good_status and exchange.pieces else []
@@ -56,25 +94,32 @@ def read_exchange(
     if outcome is Outcome.OK and (fault := _no_answer(dialect, events, inputs, classes)) is not None:
         outcome, error = Outcome.ERROR, fault
     stamps = exchange.piece_ns
-    texts = [event for event in events if event.kind in _TOKENS] if stream else []
+    texts = [event for event in events if event.kind in TOKENS] if stream else []
     answers = [event for event in texts if event.kind is EventKind.TEXT]
     shown = [event for event in events if event.kind is not EventKind.ERROR]
     usage = _usage(events)
-    answer = "".join(event.text for event in events if event.kind is EventKind.TEXT)
+    token_ns = [stamps[event.piece] for event in texts]
+    answer = whole_text(event.text for event in events if event.kind is EventKind.TEXT)
     return Attempt(
         outcome=outcome,
         sent_ns=exchange.sent_ns,
         headers_ns=exchange.headers_ns,
         first_event_ns=stamps[shown[0].piece] if shown else NEVER,
-        first_token_ns=stamps[texts[0].piece] if texts else NEVER,
+        first_token_ns=token_ns[0] if texts else NEVER,
         first_answer_ns=stamps[answers[0].piece] if answers else NEVER,
-        last_token_ns=stamps[texts[-1].piece] if texts else NEVER,
+        last_token_ns=token_ns[-1] if texts else NEVER,
+        gap_max_ns=max((after - before for before, after in pairwise(token_ns)), default=NEVER),
+        token_ns=token_ns,
         end_ns=NEVER if outcome is Outcome.UNFINISHED else exchange.end_ns,
         http_status=exchange.status if exchange.status is not None else NEVER,
         events=sum(event.kind in _RESULTS for event in events),
         first_event_tokens=_first_event_tokens(events) if texts else NEVER,
         prompt_tokens=_known(usage.prompt_tokens),
         output_tokens=_known(usage.output_tokens),
+        cached_tokens=_known(usage.cached_tokens),
+        reasoning_tokens=_known(usage.reasoning_tokens),
+        server_load_ns=_known(usage.load_ns),
+        server_total_ns=_known(usage.total_ns),
         bytes=exchange.bytes,
         text=_masked(answer, secret) if answer or (outcome is Outcome.OK and dialect.generates) else None,
         classes=_classes(events) if outcome is Outcome.OK else NEVER,
@@ -92,8 +137,8 @@ def _outcome(
 ) -> tuple[Outcome, str | None]:
     status = exchange.status
     if exchange.fault is not None:
-        return _FAULTS[exchange.fault], f"{exchange.fault.value}: {exchange.error}"
-    if status is None or not 200 <= status < 300:
+        return _FAULTS[exchange.fault], f"{exchange.fault.name.lower()}: {exchange.error}"
+    if status is None or not 200 <= status < 300 or status in _NO_CONTENT:
         return Outcome.ERROR, f"http_{status}: {_complaint(exchange.pieces)}"
     for event in events or dialect.events([], stream=stream):
         if event.kind is EventKind.ERROR:
@@ -107,10 +152,13 @@ def _no_answer(
 ) -> str | None:
     """What a whole reply lacks of an answer; None where it has one."""
     if dialect.generates:
-        if any(event.kind in _TOKENS and event.text for event in events):
+        if any(event.kind in TOKENS and event.text for event in events):
             return None
         reason = next((event.text for event in events if event.kind is EventKind.FINISH), None)
         return f"{EMPTY}a reply without text" + (f", finished as {reason}" if reason else "")
+    if dialect.gives is Gives.VECTORS:
+        given = any(event.kind is EventKind.VECTORS for event in events)
+        return None if given else f"{EMPTY}a reply without a vector"
     rows = [row for event in events if event.kind is EventKind.SCORES for row in event.scores or ()]
     if not rows:
         return f"{EMPTY}a reply without scores"
@@ -128,7 +176,8 @@ def _no_answer(
 
 
 def _classes(events: Sequence[Event]) -> int:
-    return next((len(event.scores[0]) for event in events if event.scores), NEVER)
+    scores = (event.scores for event in events if event.kind is EventKind.SCORES)
+    return next((len(rows[0]) for rows in scores if rows), NEVER)
 
 
 def _complaint(pieces: Sequence[bytes]) -> str:
@@ -152,7 +201,7 @@ def _first_event_tokens(events: Sequence[Event]) -> int:
     seen = False
     known = NEVER
     for event in events:
-        if event.kind in _TOKENS:
+        if event.kind in TOKENS:
             if seen:
                 break
             seen = True
@@ -163,3 +212,14 @@ def _first_event_tokens(events: Sequence[Event]) -> int:
 
 def _known(count: int | None) -> int:
     return NEVER if count is None else count
+
+
+def _public(location: str) -> str:
+    """A redirect's target without credentials and query."""
+    if not location:
+        return "an address that it does not name"
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "an address that is not one"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path

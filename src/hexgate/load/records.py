@@ -18,7 +18,7 @@ _TYPES = {"i": "<i4", "h": "<i2", "?": "?", "q": "<i8", "B": "u1"}
 RECORD = np.dtype([(name, _TYPES[code]) for name, code in COLUMNS.items()])
 """The columns of `layout.COLUMNS` as a dtype."""
 
-CHUNK = 65_536
+CHUNK = 16_384
 """Rows that are in memory at once."""
 
 

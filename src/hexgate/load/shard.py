@@ -7,6 +7,7 @@ spread evenly, and records keep the number in the whole plan.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.errors import InputError
+from hexgate.load.schedule import BLOCK
 
 if TYPE_CHECKING:
     from hexgate.load.plan import Plan
@@ -84,14 +86,42 @@ class Shard:
     @property
     def timed(self) -> int | None:
         """How many timed requests it has; None where the duration decides."""
-        return None if self.plan.repeats else int((self.rows >= self.plan.warmup).sum())
+        if self.plan.repeats:
+            return None
+        return (len(self) - self._units_below(self.plan.warmup)) * self.plan.turns
+
+    def __len__(self) -> int:
+        """How many units it has; where the plan repeats, of its first round."""
+        return self._units_below(len(self.plan))
+
+    def _units_below(self, number: int) -> int:
+        return max(-(-(number - self.place.index) // self.place.count), 0)
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Its rows of the plan, by number, in order; where the plan repeats, those of its first round."""
+        """Its rows of the plan, by number, in order; where the plan repeats, those of its first round.
+
+        An array as long as they are many: for tests, and where they are few. `blocks` has a bound.
+        """
         return np.arange(self.place.index, len(self.plan), self.place.count, dtype=np.int64)
 
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
+        """The numbers of its units and their rows of the plan, in order: those among each `size` rows of the plan.
+
+        Where the plan repeats it does not end: round after round, with numbers that go on.
+        """
+        number = 0
+        while True:
+            for block in self.plan.blocks(size):
+                own = block[(self.place.index - number) % self.place.count :: self.place.count]
+                if len(own):
+                    begin = number + (self.place.index - number) % self.place.count
+                    yield begin + np.arange(len(own), dtype=np.int64) * self.place.count, own
+                number += len(block)
+            if not self.plan.repeats:
+                return
+
     def number(self, taken: int) -> int | None:
-        """The number in the whole plan of its request after `taken` others; None where it has no such request."""
+        """The number in the whole plan of its unit after `taken` others; None where it has no such unit."""
         number = taken * self.place.count + self.place.index
         return number if self.plan.repeats or number < len(self.plan) else None

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
+from hexgate.report.text import Both
+
 __all__ = [
     "ROW",
     "Drawing",
@@ -60,10 +62,18 @@ class Drawing:
         steps = "L".join(f"{_n(x)} {_n(y)}" for x, y in points)
         self._shape(f'path d="M{steps}" class="{style}"', "path", hint)
 
-    def text(self, x: float, y: float, content: str, style: str = "c-text", anchor: str = "start") -> None:
-        """One line of text, its anchor at x and its baseline at y."""
+    def text(
+        self, x: float, y: float, content: str | Both, style: str = "c-text", anchor: str = "start"
+    ) -> None:
+        """One line of text, its anchor at x and its baseline at y; of both languages the page shows one."""
         where = "" if anchor == "start" else f' text-anchor="{anchor}"'
-        self.parts.append(f'<text x="{_n(x)}" y="{_n(y)}" class="{style}"{where}>{escape(content)}</text>')
+        place = f'x="{_n(x)}" y="{_n(y)}" class="{style}"{where}'
+        if isinstance(content, Both) and content.en != content.zh:
+            self.parts.append(f'<text {place} lang="en">{escape(content.en)}</text>')
+            self.parts.append(f'<text {place} lang="zh-CN">{escape(content.zh)}</text>')
+            return
+        words = content.en if isinstance(content, Both) else content
+        self.parts.append(f"<text {place}>{escape(words)}</text>")
 
     def finish(self, style: str = "chart") -> Markup:
         """The whole SVG."""
@@ -119,16 +129,16 @@ class Frame:
     bottom: float
     """Its lower edge."""
 
-    def x_axis(self, drawing: Drawing, ticks: Sequence[float], x: Scale, name: str) -> None:
+    def x_axis(self, drawing: Drawing, ticks: Sequence[float], x: Scale, name: str | Both) -> None:
         """The base line, its ticks and what it measures."""
         drawing.line(self.left, self.bottom, self.right, self.bottom, "c-axis")
         for tick in ticks:
             drawing.line(x(tick), self.bottom, x(tick), self.bottom + 4, "c-axis")
             drawing.text(x(tick), self.bottom + 16, _tick(tick), "c-small", "middle")
-        if name:
+        if name != "":
             drawing.text(self.right, self.bottom + 31, name, "c-small", "end")
 
-    def y_axis(self, drawing: Drawing, ticks: Sequence[float], y: Scale, name: str) -> None:
+    def y_axis(self, drawing: Drawing, ticks: Sequence[float], y: Scale, name: str | Both) -> None:
         """Faint lines across, their values at the left and what they measure above."""
         for tick in ticks:
             drawing.line(self.left, y(tick), self.right, y(tick), "c-grid")

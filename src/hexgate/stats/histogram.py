@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hexgate.stats.exact import ExactSum
 from hexgate.stats.percentile import nearest_rank
 
-__all__ = ["LogHistogram", "display_bins"]
+__all__ = ["DisplayBins", "LogHistogram", "display_bins"]
 
 _SPLIT = 7
 """Every power of two is split into 2^7 equal buckets; a bucket's middle is within 1/256 of all its values."""
@@ -63,9 +64,14 @@ class LogHistogram:
         whole = np.ldexp(mantissas, 53).astype(np.int64)
         # In [2^52, 2^53): the leading bits name the bucket inside of its power of two.
         places = (exponents.astype(np.int64) << _SPLIT) + (whole >> (52 - _SPLIT)) - (1 << _SPLIT)
-        for place, count in zip(*np.unique(places, return_counts=True), strict=True):
-            self._buckets[int(place)] = self._buckets.get(int(place), 0) + int(count)
-        self._sum += _exact_sum(whole, exponents)
+        added = ExactSum()
+        added.add(positive)
+        if len(positive):
+            least = int(places.min())
+            counts = np.bincount(places - least)
+            for place in np.flatnonzero(counts).tolist():
+                self._buckets[least + place] = self._buckets.get(least + place, 0) + int(counts[place])
+        self._sum += added.total
         self._zeros += len(given) - len(positive)
         self._extend(len(given), float(given.min()), float(given.max()))
 
@@ -137,36 +143,58 @@ class LogHistogram:
         self.maximum = greatest if self.maximum is None else max(self.maximum, greatest)
 
 
-def _exact_sum(whole: NDArray[np.int64], exponents: NDArray[Any]) -> Fraction:
-    """The sum of whole * 2^(exponent - 53), in integers, by halves whose sums cannot overflow."""
-    powers, group = np.unique(exponents, return_inverse=True)
-    upper, lower = np.zeros(len(powers), dtype=np.int64), np.zeros(len(powers), dtype=np.int64)
-    np.add.at(upper, group, whole >> 27)
-    np.add.at(lower, group, whole & ((1 << 27) - 1))
-    total = Fraction(0)
-    for power, high, low in zip(powers.tolist(), upper.tolist(), lower.tolist(), strict=True):
-        total += ((high << 27) + low) * Fraction(2) ** (power - 53)
-    return total
-
-
 def _middle(place: int) -> float:
     """The middle of a bucket."""
     exponent, part = place >> _SPLIT, place & ((1 << _SPLIT) - 1)
     return math.ldexp((1 << _SPLIT) + part + 0.5, exponent - 1 - _SPLIT)
 
 
-def display_bins(values: Sequence[float] | NDArray[Any], *, bins: int = 40) -> dict[str, list[Any]]:
+class DisplayBins:
     """Bins for a chart: `bins` of equal width from the least value to the 99.9th percentile, and one beyond.
 
     The last bin reaches from the 99.9th percentile to the greatest value and takes what lies above that
     percentile, so that a few stragglers do not flatten the picture. It is wider than the rest, or has no
     width and no counts where nothing lies above. Every other bin includes its left edge only, but the one
-    before the last also its right. Where the least value is the 99.9th percentile, a single bin without width
-    stands for all.
+    before the last also its right. Where the least value is the 99.9th percentile, or so close to it that no
+    numbers lie between, a single bin stands for all.
 
-    Returns:
-        ``edges``, one more than ``counts``, in the unit of the values, and ``counts``; both empty for no
-        values.
+    Args:
+        count: how many values there will be.
+        least: the least of them.
+        top: their 99.9th percentile.
+        greatest: the greatest; None, as the other two, where there is none.
+        bins: how many bins there are before the last.
+    """
+
+    def __init__(
+        self, count: int, least: float | None, top: float | None, greatest: float | None, *, bins: int = 40
+    ) -> None:
+        self._count = count
+        self._greatest = greatest
+        self._range = (least or 0.0, top or 0.0)
+        edges = np.linspace(*self._range, bins + 1)
+        self._one = bool((np.diff(edges) <= 0.0).any())
+        self._edges: list[float] = list(self._range) if self._one else edges.tolist()
+        self._counts = np.zeros(len(self._edges) - 1, dtype=np.int64)
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Count some values."""
+        inside = values[values <= self._range[1]]
+        if self._one:
+            self._counts[0] += len(inside)
+        else:
+            self._counts += np.histogram(inside, bins=len(self._counts), range=self._range)[0]
+
+    def to_json(self) -> dict[str, list[Any]]:
+        """``edges``, one more than ``counts``, in the unit of the values, and ``counts``; both empty for no values."""
+        if not self._count:
+            return {"edges": [], "counts": []}
+        beyond = self._count - int(self._counts.sum())
+        return {"edges": [*self._edges, self._greatest], "counts": [*self._counts.tolist(), beyond]}
+
+
+def display_bins(values: Sequence[float] | NDArray[Any], *, bins: int = 40) -> dict[str, list[Any]]:
+    """`DisplayBins` of values that are at hand, as JSON.
 
     Raises:
         ValueError: if a value is not finite, or there are no bins.
@@ -176,11 +204,6 @@ def display_bins(values: Sequence[float] | NDArray[Any], *, bins: int = 40) -> d
         raise ValueError("a chart needs finite values and at least one bin")
     if not len(given):
         return {"edges": [], "counts": []}
-    least, top, greatest = float(given[0]), nearest_rank(given, 0.999), float(given[-1])
-    inside = given[given <= top]
-    if least == top:
-        edges, counts = [least, top], [len(inside)]
-    else:
-        counted, marks = np.histogram(inside, bins=bins, range=(least, top))
-        edges, counts = marks.tolist(), counted.tolist()
-    return {"edges": [*edges, greatest], "counts": [*counts, len(given) - len(inside)]}
+    made = DisplayBins(len(given), float(given[0]), nearest_rank(given, 0.999), float(given[-1]), bins=bins)
+    made.add(given)
+    return made.to_json()

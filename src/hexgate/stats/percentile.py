@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,15 @@ from hexgate.stats.interval import Family, Interval
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["minimum_n", "nearest_rank", "percentile_interval", "percentile_of"]
+__all__ = [
+    "interval_of_ranks",
+    "interval_ranks",
+    "minimum_n",
+    "nearest_rank",
+    "percentile_interval",
+    "percentile_of",
+    "rank_of",
+]
 
 _TIE = 1e-12
 """Relative slack of every comparison with 1 - level, so that what is a tie in decimals counts as reached."""
@@ -33,12 +41,20 @@ def nearest_rank(sorted_values: Sequence[float] | NDArray[Any], p: float) -> flo
     Raises:
         ValueError: if there are no values, or p is out of range.
     """
-    n = len(sorted_values)
+    return float(sorted_values[rank_of(len(sorted_values), p) - 1])
+
+
+def rank_of(n: int, p: float) -> int:
+    """The rank, from 1, of the value that `nearest_rank` gives of n values.
+
+    Raises:
+        ValueError: if there are no values, or p is out of range.
+    """
     if n == 0:
         raise ValueError("no values have no percentile")
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"a percentile is asked for by a share from 0 to 1, not {p}")
-    return float(sorted_values[max(math.ceil(n * p), 1) - 1])
+    return max(math.ceil(n * p), 1)
 
 
 def percentile_interval(
@@ -69,28 +85,45 @@ def percentile_interval(
     Raises:
         ValueError: if there are no values, or p or the level is out of range.
     """
-    n = len(sorted_values)
-    if n == 0:
-        raise ValueError("no values have no percentile")
-    p = _inner_share(p)
-    miss = miss_probability(level)
-    # The rank of an upper bound, counted from the top, is that of a lower bound for the values turned round.
-    low, below = (_rank(n, p, share) for share in (miss / 2.0, miss))
-    high, above = (_rank(n, 1.0 - p, share) for share in (miss / 2.0, miss))
+    return interval_of_ranks(len(sorted_values), lambda rank: sorted_values[rank - 1], p, level=level)
+
+
+def interval_of_ranks(n: int, value: Callable[[int], float], p: float, *, level: float = 0.95) -> Interval:
+    """The bounds of `percentile_interval` where the values are not at hand in order.
+
+    Args:
+        n: how many values there are.
+        value: gives the value of a rank, from 1; asked for those of `interval_ranks` alone.
+        p: the share, above 0 and below 1.
+        level: confidence, above 0.5 and below 1.
+
+    Raises:
+        ValueError: if there are no values, or p or the level is out of range.
+    """
+    low, high, below, above = _bound_ranks(n, p, level)
+    found = [None if rank is None else float(value(rank)) for rank in (low, high, below, above)]
     return Interval(
-        low=None if low == 0 else float(sorted_values[low - 1]),
-        high=None if high == 0 else float(sorted_values[n - high]),
-        lower_bound=None if below == 0 else float(sorted_values[below - 1]),
-        upper_bound=None if above == 0 else float(sorted_values[n - above]),
+        low=found[0],
+        high=found[1],
+        lower_bound=found[2],
+        upper_bound=found[3],
         level=level,
         family=Family.ORDER_STATISTIC,
         method=(
-            f"order statistics of {n} values by the exact binomial, percentile p = {p!r} by nearest rank; "
-            f"ranks {_place(low)} to {_place(n + 1 - high, n)}, "
-            f"one-sided {_place(below)} and {_place(n + 1 - above, n)}"
+            f"order statistics of {n} values by the exact binomial, percentile p = {float(p)!r} by nearest rank; "
+            f"ranks {low or 'none'} to {high or 'none'}, one-sided {below or 'none'} and {above or 'none'}"
         ),
         n=n,
     )
+
+
+def interval_ranks(n: int, p: float, *, level: float = 0.95) -> tuple[int, ...]:
+    """The ranks, from 1, of the bounds that `interval_of_ranks` gives of n values.
+
+    Raises:
+        ValueError: if there are no values, or p or the level is out of range.
+    """
+    return tuple(rank for rank in _bound_ranks(n, p, level) if rank is not None)
 
 
 def minimum_n(p: float, *, level: float) -> int:
@@ -114,8 +147,22 @@ def _inner_share(p: float) -> float:
     return float(p)
 
 
-def _place(rank: int, n: int | None = None) -> str:
-    return "none" if rank == 0 or (n is not None and rank > n) else str(rank)
+def _bound_ranks(n: int, p: float, level: float) -> tuple[int | None, ...]:
+    """The ranks of the two-sided bounds and of the one-sided ones, each lower first; None where there is no bound."""
+    if n == 0:
+        raise ValueError("no values have no percentile")
+    p = _inner_share(p)
+    miss = miss_probability(level)
+    # The rank of an upper bound, counted from the top, is that of a lower bound for the values turned round.
+    return tuple(
+        rank
+        for share in (miss / 2.0, miss)
+        for rank in (_rank(n, p, share) or None, _from_top(n, _rank(n, 1.0 - p, share)))
+    )
+
+
+def _from_top(n: int, rank: int) -> int | None:
+    return n + 1 - rank if rank else None
 
 
 def _rank(n: int, p: float, miss: float) -> int:

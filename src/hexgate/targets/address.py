@@ -7,19 +7,28 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hexgate.errors import InputError
-from hexgate.wire.registry import dialect
+from hexgate.wire.registry import TEMPLATE, dialect
 
 __all__ = ["Address", "read_address"]
 
 _OLLAMA_PORT = 11434
-_KSERVE = re.compile(r"(?P<base>.*)/v2/models/(?P<model>[^/]+)(?:/infer|/ready)?")
+_TRITON = re.compile(
+    r"(?P<base>.*)/v2/models/(?P<model>[^/]+)(?P<verb>/infer|/ready|/generate|/generate_stream)?"
+)
 # Vendors count their OpenAI-compatible APIs differently: /v1, /api/v3, /compatible-mode/v1.
 _OPENAI_ROOT = re.compile(r".*/v(?:1|[3-9])")
 _SUFFIXES = {
     "/chat/completions": "openai-chat",
     "/completions": "openai-completions",
+    "/responses": "openai-responses",
+    "/embeddings": "openai-embeddings",
     "/api/generate": "ollama-generate",
+    "/api/chat": "ollama-chat",
+    "/api/embed": "ollama-embed",
+    "/generate": "tgi",
+    "/generate_stream": "tgi",
 }
+"""How the path of a request ends, by API; an address may name it whole."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ def read_address(uri: str, dialect_name: str | None) -> Address:
         port = parts.port
         host = parts.hostname
     except ValueError as error:
-        raise InputError(f"not a URL ({error})", where="--model") from None
+        raise InputError(f"not a URL ({error})", where="the address of the target") from None
     shown = _origin(parts, host or "", port) + parts.path
     if not host:
         raise InputError("the URL has no host", where=shown, expected="such as http://127.0.0.1:8000/v1")
@@ -77,10 +86,15 @@ def read_address(uri: str, dialect_name: str | None) -> Address:
 
 
 def _by_path(origin: str, path: str, shown: str, dialect_name: str | None) -> Address:
-    if match := _KSERVE.fullmatch(path):
-        return Address(origin + match["base"], dialect_name or "kserve-v2", unquote(match["model"]))
+    if dialect_name is not None and dialect_name.startswith(f"{TEMPLATE}:"):
+        # The template has the rest of the path.
+        return Address(origin + path, dialect_name)
+    if match := _TRITON.fullmatch(path):
+        generates = (match["verb"] or "").startswith("/generate")
+        name = dialect_name or ("triton-generate" if generates else "kserve-v2")
+        return Address(origin + match["base"], name, unquote(match["model"]))
     for suffix, name in _SUFFIXES.items():
-        if path.endswith(suffix):
+        if path.endswith(suffix) and _akin(name, dialect_name):
             return Address(origin + path.removesuffix(suffix), dialect_name or name)
     if dialect_name is not None:
         return Address(origin + path, dialect_name)
@@ -95,6 +109,11 @@ def _by_path(origin: str, path: str, shown: str, dialect_name: str | None) -> Ad
             f"ollama://{origin.partition('://')[2]}/NAME",
         )
     return Address(origin + path, "predict")
+
+
+def _akin(name: str, chosen: str | None) -> bool:
+    """Whether an API's own path is to be taken off an address for the dialect that the user chose."""
+    return chosen is None or name.partition("-")[0] == chosen.partition("-")[0]
 
 
 def _origin(parts: SplitResult, host: str, port: int | None) -> str:

@@ -12,9 +12,10 @@ from hexgate.targets.base import GenerateOptions, Output, Reply, Subject, Target
 from hexgate.targets.card import Card, read_card
 from hexgate.targets.http_client import Failure, HttpClient, authorization
 from hexgate.targets.probe import Served, failed, probe, stated_labels
-from hexgate.wire.base import Ask, Dialect, Endpoint, Event, EventKind
+from hexgate.wire.base import Ask, Dialect, Endpoint, Event, EventKind, Gives
 from hexgate.wire.payload import PROTOCOL, SERVER, TRUNCATED, load_object
 from hexgate.wire.registry import dialect
+from hexgate.wire.reply import whole_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -245,9 +246,9 @@ def open_endpoint(uri: str, options: OpenOptions) -> EndpointTarget:
     shape = options.input_shape or card.input_shape or served.input_shape
     where = address.uri
     predictor = generator = None
-    if spoken.generates:
+    if spoken.gives is Gives.TEXT:
         generator = EndpointGenerator(client, spoken, served.model, where)
-    else:
+    elif spoken.gives is Gives.SCORES:
         predictor = EndpointPredictor(
             client,
             spoken,
@@ -294,9 +295,9 @@ def _reply(events: Sequence[Event]) -> Reply:
     usage = next((event.usage for event in reversed(events) if event.usage is not None), None)
     finish = next((event.text for event in events if event.kind is EventKind.FINISH), None)
     error = next((event.text for event in events if event.kind is EventKind.ERROR), None)
-    reasoning = "".join(event.text for event in events if event.kind is EventKind.REASONING)
+    reasoning = whole_text(event.text for event in events if event.kind is EventKind.REASONING)
     return Reply(
-        text=None if error is not None else "".join(_texts(events)),
+        text=None if error is not None else whole_text(_texts(events)),
         error=error,
         finish_reason=finish,
         prompt_tokens=usage.prompt_tokens if usage else None,

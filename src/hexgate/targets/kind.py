@@ -95,7 +95,7 @@ def _missing(uri: str, path: Path) -> InputError:
             hint = f"did you mean {path.parent / close[0]}?"
     elif re.match(r"[\w.-]+:\d+(/|$)", uri):
         hint = f"an address needs its scheme: http://{uri}"
-    return InputError("no such model file", where=uri, hint=hint or "check the path given with --model")
+    return InputError("no such model file", where=uri, hint=hint or "check the path")
 
 
 def _folder(path: Path) -> Kind:

@@ -13,6 +13,7 @@ from hexgate.targets.address import Address
 from hexgate.targets.base import Output
 from hexgate.targets.http_client import Answer, Failure, HttpClient
 from hexgate.wire.payload import BadPayload, load_object
+from hexgate.wire.registry import TEMPLATE
 
 __all__ = ["Served", "failed", "probe"]
 
@@ -52,7 +53,7 @@ def probe(address: Address, client: HttpClient, model_name: str | None, *, key_e
     """
     asked = model_name or address.model
     try:
-        return _PROBES[address.dialect](client, asked)
+        return _PROBES[address.dialect.partition(":")[0]](client, asked)
     except Failure as failure:
         raise failed(failure, address.uri, key_env) from None
 
@@ -120,11 +121,10 @@ def _kserve(client: HttpClient, asked: str) -> Served:
             f"the model {asked!r} takes {len(inputs)} inputs, one was expected",
             got=", ".join(str(one.get("name")) for one in inputs if isinstance(one, dict)),
         )
-    versions = fields.get("versions")
     name = inputs[0].get("name")
     return Served(
         asked,
-        revision=str(versions[-1]) if isinstance(versions, list) and versions else None,
+        revision=_last_version(fields),
         input_name=name if isinstance(name, str) else None,
         input_shape=_sizes(inputs[0].get("shape"), skip=1),
     )
@@ -148,13 +148,57 @@ def _predict(client: HttpClient, asked: str) -> Served:
     )
 
 
+def _triton(client: HttpClient, asked: str) -> Served:
+    if not asked:
+        raise InputError(
+            "the URL names no model", hint="give …/v2/models/NAME/generate, or --model-name NAME"
+        )
+    fields = _object(client, client.get(f"/v2/models/{quote(asked, safe='')}"))
+    return Served(asked, revision=_last_version(fields))
+
+
+def _tgi(client: HttpClient, asked: str) -> Served:
+    answer = client.get("/info")
+    if answer.status in {404, 405, 501}:
+        return Served(asked, warnings=("the server does not say which model it serves",))
+    fields = _object(client, answer)
+    model, revision = fields.get("model_id"), fields.get("model_sha")
+    served = model if isinstance(model, str) else ""
+    other = asked and served and asked != served
+    return Served(
+        asked or served,
+        revision=revision if isinstance(revision, str) else None,
+        warnings=(f"the server says that it serves {served!r}, not {asked!r}",) if other else (),
+    )
+
+
+def _template(client: HttpClient, asked: str) -> Served:
+    """Any answer to a GET shows that the server is there; what the template's API is, it cannot say."""
+    answer = client.get("")
+    if answer.status in {401, 403} or 300 <= answer.status < 400:
+        raise client.refusal(answer)
+    return Served(asked)
+
+
 _PROBES: dict[str, Callable[[HttpClient, str], Served]] = {
     "openai-chat": _openai,
     "openai-completions": _openai,
+    "openai-responses": _openai,
+    "openai-embeddings": _openai,
     "ollama-generate": _ollama,
+    "ollama-chat": _ollama,
+    "ollama-embed": _ollama,
+    "triton-generate": _triton,
+    "tgi": _tgi,
     "kserve-v2": _kserve,
     "predict": _predict,
+    TEMPLATE: _template,
 }
+
+
+def _last_version(fields: dict[str, Any]) -> str | None:
+    versions = fields.get("versions")
+    return str(versions[-1]) if isinstance(versions, list) and versions else None
 
 
 def stated_labels(fields: dict[str, Any]) -> tuple[str, ...] | None:

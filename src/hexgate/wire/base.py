@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-__all__ = ["Ask", "Dialect", "Endpoint", "Event", "EventKind", "Usage", "WireRequest"]
+__all__ = [
+    "TOKENS",
+    "Ask",
+    "Dialect",
+    "Endpoint",
+    "Event",
+    "EventKind",
+    "Gives",
+    "Usage",
+    "WireRequest",
+]
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request in hexgate's own words: a prompt for a generator, or inputs for a predictor."""
+    """One request in hexgate's own words: a prompt for a generator or an embedder, or inputs for a predictor."""
 
     prompt: str | None = None
-    """Text for a generator; None for a predictor."""
+    """Text for a generator or an embedder; None for a predictor."""
     system: str | None = None
     """System message, if any."""
+    messages: tuple[Mapping[str, str], ...] = ()
+    """The turns before the prompt, oldest first: each with ``role`` and ``content``. For chat APIs alone."""
     inputs: Sequence[Sequence[float]] | None = None
     """A batch of flat inputs for a predictor; None for a generator."""
     model: str = ""
@@ -30,6 +42,8 @@ class Ask:
     """Nucleus mass, or None for the server's default."""
     seed: int | None = 0
     """Seed, or None for the server's default."""
+    stop: tuple[str, ...] = ()
+    """Texts at which the reply is to end."""
     stream: bool = True
     """Whether the reply shall come in pieces, where the API can do that."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -59,8 +73,12 @@ class EventKind(str, Enum):
     """Text of the answer."""
     REASONING = "reasoning"
     """Text of a reasoning channel: a token, but not yet the answer."""
+    TOOL = "tool"
+    """A piece of a call of a tool, its name or its arguments: output of the model, but no text of the answer."""
     SCORES = "scores"
     """Class scores of a predictor."""
+    VECTORS = "vectors"
+    """Vectors of an embedder."""
     USAGE = "usage"
     """Token counts by the server."""
     FINISH = "finish"
@@ -69,8 +87,22 @@ class EventKind(str, Enum):
     """An error inside a reply whose HTTP status was 200."""
 
 
-@dataclass(frozen=True)
-class Usage:
+TOKENS = frozenset({EventKind.TEXT, EventKind.REASONING, EventKind.TOOL})
+"""The kinds that hold tokens of the model's output: what the first and the last token are found among."""
+
+
+class Gives(str, Enum):
+    """What a reply of a dialect holds."""
+
+    TEXT = "text"
+    """Text for a prompt."""
+    SCORES = "scores"
+    """Class scores for inputs."""
+    VECTORS = "vectors"
+    """A vector for a prompt."""
+
+
+class Usage(NamedTuple):
     """Token counts and timings by the server's own account; None where it does not say."""
 
     prompt_tokens: int | None = None
@@ -83,8 +115,7 @@ class Usage:
     total_ns: int | None = None
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One piece of a reply."""
 
     kind: EventKind
@@ -92,22 +123,29 @@ class Event:
     piece: int
     """Index of the received chunk whose bytes completed it; whoever stamped the chunks knows its time."""
     text: str = ""
-    """Text of TEXT and REASONING, the reason of FINISH, the message of ERROR."""
+    """Text of TEXT, REASONING and TOOL, the reason of FINISH, the message of ERROR."""
     usage: Usage | None = None
     """Counts, for USAGE."""
     scores: Sequence[Sequence[float]] | None = None
-    """(n, classes), for SCORES."""
+    """(n, classes), for SCORES; (n, width), for VECTORS."""
 
 
 class Dialect(Protocol):
-    """One API, as pure functions. An instance holds no state."""
+    """One API, as pure functions. An instance never changes."""
 
-    name: ClassVar[str]
+    name: str
     """Name in the registry, such as ``openai-chat``."""
-    generates: ClassVar[bool]
-    """Whether it takes prompts (else inputs)."""
-    streams: ClassVar[bool]
+    gives: ClassVar[Gives]
+    """What its replies hold. It takes inputs where they hold scores, and prompts elsewhere."""
+    streams: bool
     """Whether replies can come in pieces."""
+    ends_with: bytes | None
+    """What the last 64 bytes of a streamed reply that is whole hold; None where the API has no such thing. A hint for
+    whoever looks at replies early: a reply without it is looked at first, and may be whole all the same."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether its replies hold text."""
 
     def request(self, ask: Ask) -> WireRequest:
         """The HTTP request for one ask."""

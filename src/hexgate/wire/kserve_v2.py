@@ -8,19 +8,11 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from hexgate.errors import InputError
-from hexgate.wire.base import Ask, Event, EventKind, WireRequest
-from hexgate.wire.payload import (
-    BadPayload,
-    body_bytes,
-    error_message,
-    load_object,
-    object_of,
-    protocol_error,
-    server_error,
-    truncated,
-)
-from hexgate.wire.pieces import Pieces
+from hexgate.wire.base import Ask, Event, EventKind, Gives, WireRequest
+from hexgate.wire.payload import BadPayload, body_bytes, object_of
+from hexgate.wire.reply import ReplyEvents
 from hexgate.wire.scores import batch, unflatten
+from hexgate.wire.stream import read_document
 
 __all__ = ["KServeV2"]
 
@@ -34,8 +26,10 @@ class KServeV2:
     """
 
     name: ClassVar[str] = "kserve-v2"
+    gives: ClassVar[Gives] = Gives.SCORES
     generates: ClassVar[bool] = False
     streams: ClassVar[bool] = False
+    ends_with: ClassVar[bytes | None] = None
 
     def request(self, ask: Ask) -> WireRequest:
         """The HTTP request for one ask.
@@ -66,18 +60,13 @@ class KServeV2:
 
     def events(self, pieces: Sequence[bytes], *, stream: bool) -> list[Event]:  # noqa: ARG002 - the protocol's
         """The events of a whole reply body: the scores are the first output of a floating-point type."""
-        whole = Pieces(pieces)
-        if not whole.body.strip():
-            return [truncated("the body is empty", whole.last)]
-        try:
-            fields = load_object(whole.body)
-            if (message := error_message(fields)) is not None:
-                return [server_error(message, whole.last)]
-            tensor = _scores_tensor(fields)
-            scores = unflatten(tensor.get("data"), tensor.get("shape"), "the output tensor")
-        except BadPayload as error:
-            return [protocol_error(str(error), whole.last)]
-        return [Event(EventKind.SCORES, whole.last, scores=scores)]
+        return read_document(pieces, _read)
+
+
+def _read(fields: Mapping[str, Any], reply: ReplyEvents, piece: int) -> None:
+    tensor = _scores_tensor(fields)
+    scores = unflatten(tensor.get("data"), tensor.get("shape"), "the output tensor")
+    reply.events.append(Event(EventKind.SCORES, piece, scores=scores))
 
 
 def _scores_tensor(fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from hexgate.wire.pieces import Pieces
 
 __all__ = ["Line", "lines"]
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line that is not blank."""
 
     data: bytes
@@ -22,18 +21,14 @@ class Line:
     """Whether its line end came. The last line may lack it and still be whole."""
 
 
-def lines(pieces: Sequence[bytes]) -> list[Line]:
+def lines(pieces: Sequence[bytes]) -> Iterator[Line]:
     """The lines of a whole body, in order."""
     whole = Pieces(pieces)
-    found: list[Line] = []
+    body = whole.body
     start = 0
-    while start < len(whole.body):
-        end = whole.body.find(b"\n", start)
-        ended = end >= 0
-        if not ended:
-            end = len(whole.body)
-        data = whole.body[start:end].strip(b" \t\r")
-        if data:
-            found.append(Line(data, whole.at(end), ended))
+    while (end := body.find(b"\n", start)) >= 0:
+        if data := body[start:end].strip(b" \t\r"):
+            yield Line(data, whole.at(end))
         start = end + 1
-    return found
+    if data := body[start:].strip(b" \t\r"):
+        yield Line(data, whole.last, ended=False)

@@ -12,13 +12,24 @@ __all__ = ["Pieces"]
 class Pieces:
     """A reply body as one byte string, which still knows where its chunks ended."""
 
+    __slots__ = ("_ends", "_found", "body", "last")
+
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self.body = b"".join(pieces)
         """All bytes."""
         self.last = max(len(pieces) - 1, 0)
         """Index of the last chunk; 0 where there was none."""
-        self._ends = list(accumulate(len(piece) for piece in pieces))
+        self._ends = list(accumulate(map(len, pieces)))
+        self._found = 0
 
     def at(self, offset: int) -> int:
-        """Index of the chunk that holds the byte at `offset`; the last chunk for an offset behind the end."""
-        return min(bisect_right(self._ends, offset), self.last)
+        """Index of the chunk that holds the byte at `offset`; the last chunk for an offset behind the end.
+
+        Offsets are asked for in rising order, so each search begins where the one before it ended.
+        """
+        ends = self._ends
+        found = self._found
+        if found < self.last and ends[found] <= offset:
+            found = min(bisect_right(ends, offset, found + 1), self.last)
+            self._found = found
+        return found

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from hexgate.wire.base import Ask, Event, EventKind, WireRequest
-from hexgate.wire.payload import (
-    BadPayload,
-    body_bytes,
-    error_message,
-    load_object,
-    protocol_error,
-    server_error,
-    truncated,
-)
-from hexgate.wire.pieces import Pieces
+from hexgate.wire.base import Ask, Event, EventKind, Gives, WireRequest
+from hexgate.wire.payload import BadPayload, body_bytes
+from hexgate.wire.reply import ReplyEvents
 from hexgate.wire.scores import batch, table
+from hexgate.wire.stream import read_document
 
 __all__ = ["PredictJson"]
 
@@ -25,8 +18,10 @@ class PredictJson:
     """``POST`` to the base URL. A reply may name the classes of its scores in ``labels``."""
 
     name: ClassVar[str] = "predict"
+    gives: ClassVar[Gives] = Gives.SCORES
     generates: ClassVar[bool] = False
     streams: ClassVar[bool] = False
+    ends_with: ClassVar[bytes | None] = None
 
     def request(self, ask: Ask) -> WireRequest:
         """The HTTP request for one ask; its path is empty.
@@ -40,18 +35,13 @@ class PredictJson:
 
     def events(self, pieces: Sequence[bytes], *, stream: bool) -> list[Event]:  # noqa: ARG002 - the protocol's
         """The events of a whole reply body."""
-        whole = Pieces(pieces)
-        if not whole.body.strip():
-            return [truncated("the body is empty", whole.last)]
-        try:
-            fields = load_object(whole.body)
-            if (message := error_message(fields)) is not None:
-                return [server_error(message, whole.last)]
-            scores = table(fields.get("scores"), "scores")
-            _check_labels(fields.get("labels"), scores)
-        except BadPayload as error:
-            return [protocol_error(str(error), whole.last)]
-        return [Event(EventKind.SCORES, whole.last, scores=scores)]
+        return read_document(pieces, _read)
+
+
+def _read(fields: Mapping[str, Any], reply: ReplyEvents, piece: int) -> None:
+    scores = table(fields.get("scores"), "scores")
+    _check_labels(fields.get("labels"), scores)
+    reply.events.append(Event(EventKind.SCORES, piece, scores=scores))
 
 
 def _check_labels(labels: Any, scores: Sequence[Sequence[float]]) -> None:

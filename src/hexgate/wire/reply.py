@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hexgate.wire.base import Event, EventKind, Usage
 from hexgate.wire.payload import BadPayload
 
-__all__ = ["ReplyEvents"]
+__all__ = ["ReplyEvents", "whole_text"]
+
+
+def whole_text(texts: Iterable[str]) -> str:
+    """The texts in a row, as text that can be written.
+
+    A server may send a character beyond the first plane as two halves (surrogates) in two events: these are joined.
+    A half without its other half is no character, and is shown as U+FFFD.
+    """
+    text = "".join(texts)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 class ReplyEvents:
@@ -18,14 +34,16 @@ class ReplyEvents:
         """The reason of the finish, once it came."""
 
     def text(self, kind: EventKind, text: object, piece: int) -> bool:
-        """A text or reasoning piece; None and the empty string are none. Returns whether there was one.
+        """A piece of a text, of reasoning or of a call of a tool; None and the empty string are none.
+
+        Returns whether there was one.
 
         Raises:
             BadPayload: if it is not a text, or comes after the finish.
         """
         if text is None or text == "":
             return False
-        if not isinstance(text, str):
+        if type(text) is not str:
             raise BadPayload(f"a {kind.value} that is not a string but {type(text).__name__}")
         if self.finish is not None:
             raise BadPayload(f"more text after the finish ({self.finish})")
@@ -53,3 +71,8 @@ class ReplyEvents:
     def usage(self, usage: Usage, piece: int) -> None:
         """Token counts; each later one replaces what was said before."""
         self.events.append(Event(EventKind.USAGE, piece, usage=usage))
+
+    def failed(self, error: Event) -> list[Event]:
+        """All events, with the error that ends them."""
+        self.events.append(error)
+        return self.events

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from hexgate.wire.pieces import Pieces
 
-__all__ = ["Message", "messages"]
+__all__ = ["Message", "Messages"]
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One message of an event stream."""
 
-    data: str
-    """Its data lines, joined by line feeds. Bytes that are not UTF-8 are shown as U+FFFD."""
-    event: str
+    data: bytes
+    """Its data lines, joined by line feeds."""
+    event: bytes
     """Its type; empty where it names none."""
     piece: int
     """Index of the chunk with the line end that completed it."""
@@ -28,43 +25,60 @@ class Message:
     """Whether the blank line came. Without it the stream was cut: the standard discards the message."""
 
 
-def messages(pieces: Sequence[bytes]) -> list[Message]:
+class Messages:
     """The messages of a whole event stream, in order. Comments, ids and retry times are left out."""
-    whole = Pieces(pieces)
-    found: list[Message] = []
+
+    __slots__ = ("at", "body", "start")
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        whole = Pieces(pieces)
+        if b"\r" in whole.body:
+            whole = Pieces(_line_feeds(pieces))
+        self.body = whole.body
+        """The stream, with every line end as one line feed."""
+        self.start = len(_BYTE_ORDER_MARK) if whole.body.startswith(_BYTE_ORDER_MARK) else 0
+        """Where the next message begins. Who reads messages by himself moves it."""
+        self.at = whole.at
+        """From an offset in the body to the index of its chunk; offsets have to rise."""
+
+    def __iter__(self) -> Messages:
+        return self
+
+    def __next__(self) -> Message:
+        body = self.body
+        while (end := body.find(b"\n\n", self.start)) >= 0:
+            block = body[self.start : end]
+            self.start = end + 2
+            if block.startswith(b"data: ") and b"\n" not in block:
+                return Message(block[6:], b"", self.at(end + 1))
+            if (fields := _fields(block)) is not None:
+                return Message(*fields, self.at(end + 1))
+        rest, self.start = _fields(body[self.start :]), len(body)
+        if rest is None:
+            raise StopIteration
+        return Message(*rest, self.at(len(body)), ended=False)
+
+
+def _fields(block: bytes) -> tuple[bytes, bytes] | None:
+    """Data and type of the lines between two blank ones; None where they hold no data."""
     data: list[bytes] = []
     event = b""
-    for line, end, ended in _lines(whole.body):
-        if not line and ended:
-            if data:
-                found.append(_message(data, event, whole.at(end), ended=True))
-            data, event = [], b""
-            continue
+    for line in block.split(b"\n"):
         name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
         if name == b"data":
-            data.append(value)
+            data.append(value.removeprefix(b" "))
         elif name == b"event":
-            event = value
-    if data:
-        found.append(_message(data, event, whole.last, ended=False))
-    return found
+            event = value.removeprefix(b" ")
+    return (b"\n".join(data), event) if data else None
 
 
-def _lines(body: bytes) -> Iterator[tuple[bytes, int, bool]]:
-    """Each line, the offset at which it ended (a carriage return alone ends it), and whether it did end."""
-    start = len(_BYTE_ORDER_MARK) if body.startswith(_BYTE_ORDER_MARK) else 0
-    for found in _LINE_END.finditer(body, start):
-        yield body[start : found.start()], found.start(), True
-        start = found.end()
-    if start < len(body):
-        yield body[start:], len(body), False
-
-
-def _message(data: list[bytes], event: bytes, piece: int, *, ended: bool) -> Message:
-    return Message(
-        b"\n".join(data).decode("utf-8", errors="replace"),
-        event.decode("utf-8", errors="replace"),
-        piece,
-        ended,
-    )
+def _line_feeds(pieces: Sequence[bytes]) -> list[bytes]:
+    """The chunks with each line end as one line feed, in the chunk in which that line end began."""
+    made: list[bytes] = []
+    returned = False
+    for piece in pieces:
+        rest = piece[1:] if returned and piece.startswith(b"\n") else piece
+        if piece:
+            returned = piece.endswith(b"\r")
+        made.append(rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    return made

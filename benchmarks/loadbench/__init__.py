@@ -1,0 +1,1 @@
+"""The benchmarks of the load engine: `python benchmarks/load.py --help`."""

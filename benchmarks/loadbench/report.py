@@ -1,0 +1,124 @@
+"""Goal 10: what a report costs, how large it is, and whether it opens without a network."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+from loadbench import subject
+from loadbench.machine import run
+from loadbench.results import Check, Contender, Figures, Outcome, Skip, interleaved
+from loadbench.server import serving
+from loadbench.setup import Setup
+
+__all__ = ["report"]
+
+_BROWSER = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+]
+_BROWSER += ["--disable-background-networking", "--disable-component-update"]
+
+
+class _Listener:
+    """A proxy that lets nothing through, and notes every host that it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                line = connection.recv(4096).split(b"\r\n")[0].split()
+                self.asked.add(line[1].decode("ascii", "replace") if len(line) > 1 else "?")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _asked_for(setup: Setup, page: Path) -> tuple[set[str], str]:
+    """What Chromium wants from outside for a page, and the page after its scripts."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        raise Skip("no Chromium on the path")
+    listener = _Listener()
+    profile = setup.folder("browser")
+    command = [found, *_BROWSER, f"--user-data-dir={profile}", f"--proxy-server=127.0.0.1:{listener.port}"]
+    command += ["--proxy-bypass-list=<-loopback>", "--dump-dom", page.as_uri()]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    finally:
+        listener.close()
+    return listener.asked, done.stdout.decode("utf-8", "replace")
+
+
+def _load(setup: Setup, requests: int, folder: Path) -> Path:
+    """The folder of a load of so many requests: streamed, so that the report has everything to draw."""
+    with serving(setup.server, cores=[setup.server_core], options=["--tokens", "4", "--bundle"]) as server:
+        options = ["--concurrency", "64", "--requests", str(requests), "--warmup", "0"]
+        command = subject.chat(setup, *options, tokens=4)(server, folder)
+        ran = run(command, cores=[setup.client_core], folder=folder)
+    if ran.returncode not in subject.ACCEPTED:
+        raise RuntimeError(f"exit code {ran.returncode} of {' '.join(ran.command)}\n{ran.output}")
+    return folder / "out"
+
+
+def report(setup: Setup) -> Outcome:
+    """Goal 10."""
+    amounts = (10, 1_000, setup.size(100_000, 10_000), setup.size(1_000_000, 30_000))
+    loads: dict[int, Path] = {}
+
+    def hexgate(requests: int) -> Contender:
+        def once(_: int) -> Figures:
+            if requests not in loads:
+                loads[requests] = _load(setup, requests, setup.folder("load"))
+            folder = setup.folder("report")
+            page = folder / "report.html"
+            command = [*setup.hexgate, *subject.report(loads[requests], page)]
+            ran = run(command, cores=[setup.client_core], folder=folder, every_s=0.05)
+            if ran.returncode != 0:
+                raise RuntimeError(f"exit code {ran.returncode} of {' '.join(ran.command)}\n{ran.output}")
+            blank = folder / "blank.html"
+            blank.write_text("<!doctype html><title>blank</title>", encoding="utf-8")
+            asked, dom = _asked_for(setup, page)
+            idle, _ = _asked_for(setup, blank)
+            return {
+                "build s": ran.wall_s,
+                "s/100,000": ran.wall_s / max(1, requests / 100_000),
+                "size MB": page.stat().st_size / 1e6,
+                "peak MB": max(ran.peak_mb, ran.peak_tree_mb),
+                "files": float(len(list(page.parent.glob("*.html"))) - 1),
+                "outside": float(len(asked - idle)),
+                "charts": float(dom.count("<svg")),
+            }
+
+        return once
+
+    names = {requests: f"{requests:,} requests" for requests in amounts}
+    rounds = interleaved({name: hexgate(requests) for requests, name in names.items()}, setup.runs, setup.say)
+    checks = []
+    for name in names.values():
+        checks += [
+            Check(f"{name}: s to build, per 100,000 requests", rounds.median(name, "s/100,000"), high=2),
+            Check(f"{name}: MB", rounds.worst(name, "size MB"), high=1),
+            Check(f"{name}: hosts asked for from outside", rounds.worst(name, "outside"), high=0),
+        ]
+    notes = [
+        "The whole command is timed, start of Python included. Fewer than 100,000 requests count as 100,000."
+    ]
+    columns = ("build s", "s/100,000", "size MB", "peak MB", "charts", "outside")
+    return Outcome(10, "the HTML report", rounds, columns, checks, notes)

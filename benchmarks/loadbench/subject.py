@@ -1,0 +1,121 @@
+"""hexgate itself: the commands that the goals run, and the evidence that a run leaves, read without hexgate's code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadbench.server import Server
+from loadbench.setup import Command, Setup, features, prompts
+
+__all__ = ["ACCEPTED", "OK", "Evidence", "chat", "predict", "report"]
+
+_STAMP = re.compile(r"t(\d{18}) ")
+OK = 0
+"""The outcome of a good request."""
+ACCEPTED = (0, 1, 4, 5)
+"""Exit codes with artifacts in the folder: also of a run that calls itself incomplete or invalid."""
+
+
+def chat(setup: Setup, *options: str, workers: int = 1, tokens: int = 64) -> Command:
+    """Streamed chat completions."""
+    return _load(
+        setup, "/v1", prompts(setup.scratch), workers, "--model", "m", "--max-tokens", str(tokens), *options
+    )
+
+
+def predict(setup: Setup, *options: str, workers: int = 1) -> Command:
+    """Small JSON requests and replies, not streamed."""
+    return _load(setup, "/predict", features(setup.scratch), workers, "--dialect", "predict", *options)
+
+
+def _load(setup: Setup, path: str, data: Path, workers: int, *options: str) -> Command:
+    def command(server: Server, folder: Path) -> list[str]:
+        common = ["--data", str(data), "--workers", str(workers), "--out", str(folder / "out"), "--quiet"]
+        return [*setup.hexgate, "load", f"{server.url}{path}", *options, *common]
+
+    return command
+
+
+def report(folder: Path, page: Path) -> list[str]:
+    """The arguments that make the HTML report of the load in a folder."""
+    return ["report", str(folder), "--html", str(page)]
+
+
+class Evidence:
+    """What one run left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "out"
+        self.artifact = self._json(self.folder / "latency_p99.json")
+
+    @staticmethod
+    def _json(path: Path) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(path.read_bytes())
+        return loaded
+
+    def path(self, name: str) -> Path:
+        """The file of one piece of evidence."""
+        return self.folder / str(self.artifact["evidence"][name]["path"])
+
+    def sha256(self, name: str) -> str:
+        """The digest that the artifact names."""
+        return str(self.artifact["evidence"][name]["sha256"])
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """The document `run`."""
+        return self._json(self.path("run"))
+
+    @cached_property
+    def rows(self) -> NDArray[np.void]:
+        """One row a request, in order of index; stamps in ns from the run's start, -1 for never."""
+        path = self.path("requests")
+        if path.suffix == ".gz":
+            with gzip.open(path) as file:
+                return np.load(file)  # type: ignore[no-any-return]
+        return np.load(path)  # type: ignore[no-any-return]
+
+    @property
+    def timed(self) -> NDArray[np.void]:
+        """The rows that are not warm-up."""
+        rows: NDArray[np.void] = self.rows[~self.rows["warmup"]]
+        return rows
+
+    def emissions(self) -> list[NDArray[np.int64]]:
+        """Of each request in order of index: the server's stamps of its events, ns on CLOCK_MONOTONIC."""
+        with self.path("replies").open(encoding="utf-8") as file:
+            replies = [json.loads(line) for line in file]
+        return [np.array(_STAMP.findall(reply["text"] or ""), dtype=np.int64) for reply in replies]
+
+    def errors_ms(self) -> dict[str, NDArray[np.float64]]:
+        """Our stamps less the server's, of the first event and of the end; for gaps the size of the difference.
+
+        Of each timed request with a whole reply, in order of index.
+        """
+        start_ns = int(self.run["started_ns"])
+        kept = [
+            (row, stamps)
+            for row, stamps in zip(self.rows, self.emissions(), strict=True)
+            if row["outcome"] == OK and not row["warmup"] and len(stamps) > 1
+        ]
+        rows = np.array([row for row, _ in kept], dtype=self.rows.dtype)
+        first, last = (np.array([stamps[at] for _, stamps in kept]) for at in (0, -1))
+        longest = np.array([np.diff(stamps).max() for _, stamps in kept])
+        gaps = np.array([len(stamps) - 1 for _, stamps in kept])
+        ours = rows["last_token_ns"] - rows["first_token_ns"]
+        errors = {
+            "TTFT": rows["first_token_ns"] + start_ns - first,
+            "end": rows["end_ns"] + start_ns - last,
+            "mean gap": np.abs(ours - (last - first)) / gaps,
+        }
+        if "gap_max_ns" in (self.rows.dtype.names or ()):
+            errors["longest gap"] = np.abs(rows["gap_max_ns"] - longest)
+        return {name: values / 1e6 for name, values in errors.items()}

@@ -1,0 +1,104 @@
+"""What a load leaves beside its artifacts: tables for other programs, and a report for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from hexgate.contract.artifact import file_bytes, write_atomically
+from hexgate.errors import EvidenceError, InputError
+from hexgate.indicators.load_examples import sampled_replies
+from hexgate.indicators.load_exports import (
+    write_requests_csv,
+    write_requests_parquet,
+    write_resources_csv,
+)
+from hexgate.indicators.load_folder import LoadFolder, read_load_folder
+from hexgate.indicators.load_statistics import load_statistics, statistics_mistakes
+
+__all__ = ["REPORT", "write_exports", "write_load_report"]
+
+REPORT = "report.html"
+"""The name of the report in the folder of a load."""
+_STATISTICS = "statistics.json"
+_TABLES = ("requests.csv", "requests.parquet", "resources.csv", _STATISTICS)
+
+
+def write_exports(folder: Path, *, parquet: bool = False) -> list[Path]:
+    """Write what a load measured for other programs, however it ended, beside its artifacts.
+
+    ``requests.csv`` (and ``requests.parquet``) has a row for every request, ``resources.csv`` one for every sample
+    of resources, where there are any, and ``statistics.json`` every figure.
+
+    Args:
+        folder: the folder of the artifacts.
+        parquet: whether to write Parquet too.
+
+    Returns:
+        What was written.
+
+    Raises:
+        EvidenceError: if there is no artifact of a load, or one of its files is not what was written.
+        InputError: if the disk does not take it.
+        MissingExtra: if Parquet is asked for and pyarrow is not installed; all else is written before.
+    """
+    load = read_load_folder(folder)
+    written = [write_requests_csv(load, folder / "requests.csv")]
+    resources = write_resources_csv(load, folder / "resources.csv")
+    written += [] if resources is None else [resources]
+    written.append(_write(folder / _STATISTICS, file_bytes(_statistics(load))))
+    if parquet:
+        written.append(write_requests_parquet(load, folder / "requests.parquet"))
+    return written
+
+
+def write_load_report(folder: Path, out: Path | None = None, lang: Literal["en", "zh"] = "en") -> Path:
+    """Write the HTML report of a load, however it ended: one file that loads nothing from outside.
+
+    Args:
+        folder: the folder of the artifacts.
+        out: the file; None for ``report.html`` in the folder.
+        lang: the language that it opens in; the other one is a button away.
+
+    Returns:
+        The file.
+
+    Raises:
+        EvidenceError: if there is no artifact of a load, or one of its files is not what was written.
+        InputError: if the disk does not take it.
+    """
+    from hexgate.report.load_html import render_load_html
+
+    load = read_load_folder(folder)
+    files = {name: name for name in _TABLES if (folder / name).is_file()}
+    replies = load.artifact["evidence"].get("replies")
+    if replies is not None:
+        files["replies.jsonl"] = str(replies["path"])
+    page = render_load_html(_statistics(load), sampled_replies(load), files, lang=lang)
+    return _write(out or folder / REPORT, page.encode("utf-8"))
+
+
+def _statistics(load: LoadFolder) -> Mapping[str, Any]:
+    found = load_statistics(load)
+    mistakes = statistics_mistakes(found)
+    if mistakes:
+        raise EvidenceError(
+            f"the statistics break their own contract, which is a fault of hexgate: {mistakes[0]}",
+            where=str(load.folder),
+            hint="the evidence is kept; please report this with it",
+        )
+    return found
+
+
+def _write(path: Path, data: bytes) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise InputError(
+            f"it cannot be written ({error.strerror})",
+            where=str(path),
+            hint="make room, or give another folder",
+        ) from None
+    return path

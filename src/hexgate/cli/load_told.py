@@ -1,0 +1,145 @@
+"""What `hexgate load` says and leaves at the end: figures, the SLO, tables, the report, another tool's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from hexgate.cli.console import console, show_error
+from hexgate.cli.language import language, text
+from hexgate.cli.load_outputs import write_exports, write_load_report
+from hexgate.cli.run import conclude_measured
+from hexgate.errors import HexgateError, MissingExtra
+from hexgate.indicators.load_probe import judge_folder
+from hexgate.indicators.sheet import Measured
+from hexgate.load.records import Records
+from hexgate.load.slo import Slo
+from hexgate.load.slo_judge import Judged, Kept
+from hexgate.load.translate import SHARES, Translated, Translation, translate
+from hexgate.report.numbers import number
+
+__all__ = ["Leaving", "conclude_load", "judged_lines", "leave", "translated"]
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What to leave beside the artifacts, and how much to say."""
+
+    parquet: bool = False
+    """Whether to write Parquet too."""
+    exports: bool = True
+    """Whether to write tables, statistics and the report."""
+    dialect_of: str | None = None
+    """The tool under whose definitions to print the load too."""
+    quiet: bool = False
+    """Whether to say nothing but errors."""
+
+    def refuse_what_is_missing(self) -> None:
+        """Find out before the load what could not be written after it.
+
+        Raises:
+            MissingExtra: if Parquet is asked for and cannot be written.
+        """
+        if self.parquet and find_spec("pyarrow") is None:
+            raise MissingExtra("parquet", "writing Parquet")
+
+
+def conclude_load(measured: Sequence[Measured], out: Path, leaving: Leaving) -> int:
+    """Say what one load measured, and leave what goes with it, however it ended.
+
+    Returns:
+        The exit code of what was measured.
+    """
+    code = conclude_measured(measured, quiet=leaving.quiet)
+    first = measured[0]
+    if not leaving.quiet and "slo" in first.artifact.data["method"]:
+        judged, _ = judge_folder(first, Slo.from_json(first.artifact.data["method"]["slo"]))
+        for line in judged_lines(judged):
+            click.echo(line, err=True)
+    if leaving.exports:
+        leave(out, leaving)
+    if leaving.dialect_of is not None:
+        reader = first.artifact.evidence()
+        if "requests" in reader.names:
+            found = translate(Records.open(reader.path("requests")), leaving.dialect_of)
+            for table in translated(found):
+                console().print(table)
+    return code
+
+
+def leave(folder: Path, leaving: Leaving) -> None:
+    """Write the tables and the report of a load. What cannot be written is said, and does not undo the load."""
+    try:
+        written = write_exports(folder, parquet=leaving.parquet)
+        written.append(write_load_report(folder, lang=language()))
+    except HexgateError as error:
+        show_error(error)
+        return
+    if not leaving.quiet:
+        for path in written:
+            click.echo(f"{path}", err=True)
+
+
+def judged_lines(judged: Sequence[Judged]) -> list[str]:
+    """A line for each term: whether the load kept it, and by which numbers."""
+    return [f"{_KEPT[one.kept]()}  {one.term}: {one.why}" for one in judged]
+
+
+_KEPT = {
+    Kept.MET: lambda: text("met", "达到"),
+    Kept.MISSED: lambda: text("not met", "未达到"),
+    Kept.UNDECIDED: lambda: text("undecided", "无法判定"),
+    Kept.UNMEASURED: lambda: text("not measured", "未测得"),
+}
+
+
+def translated(found: Translation) -> list[Table]:
+    """A load under another tool's definitions, as tables: the figures of requests, then those of the run."""
+    title = text(
+        f"The same load as {found.tool.title} defines it, milliseconds",
+        f"按 {found.tool.title} 的定义（毫秒）",
+    )
+    requests = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", title=title, title_justify="left"
+    )
+    heads = ["", text("definition", "定义"), "n", text("mean", "均值"), "std"]
+    for head in heads + [f"p{share * 100:g}" for share in SHARES]:
+        requests.add_column(head, justify="left" if head in heads[:2] else "right")
+    for one in found.requests:
+        cells = [number(one.n), *(_short(value) for value in (one.mean, one.std, *one.percentiles))]
+        if one.mean is None:
+            cells = [number(one.n), *(["-"] * (2 + len(SHARES)))]
+        requests.add_row(Text(one.measure.name), Text(one.measure.formula), *cells)
+    rates = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for rate in found.rates:
+        value = "-" if rate.value is None else f"{_short(rate.value)}{rate.unit and ' ' + rate.unit}"
+        rates.add_row(Text(rate.name), value, Text(text(*rate.why), style="dim"))
+    for one in found.requests:
+        if said := _noted(one):
+            rates.add_row(Text(one.measure.name), "", Text(said, style="dim"))
+    rates.add_row("", "", Text(_symbols(), style="dim"))
+    return [requests, rates]
+
+
+def _noted(one: Translated) -> str:
+    said = one.missing or one.measure.note
+    return "" if said is None else text(*said)
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else number(float(f"{value:.4g}"))
+
+
+def _symbols() -> str:
+    return text(
+        "s due, t0 sent, a first event, f first token, l last token, u usage event, e end, h handled, n output tokens, "
+        "n1 those in the first event",
+        "s 计划时刻，t0 发送，a 首个事件，f 首个 token，l 末个 token，u 用量事件，e 结束，h 处理完，n 输出 token 数，"
+        "n1 首个事件的 token 数",
+    )

@@ -1,0 +1,257 @@
+"""Loads at several rates on one target, each with its own artifacts: what a search and a sweep are made of."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hexgate.contract.evidence import EvidenceReader
+from hexgate.errors import Interrupted, TargetFailed
+from hexgate.indicators.base import Job, Progress
+from hexgate.indicators.load_run import LoadOptions, measure_load, workload_of
+from hexgate.indicators.sheet import Measured, Run
+from hexgate.indicators.workload import Workload
+from hexgate.load.health import client_health
+from hexgate.load.live import BOUNDS_S, Live
+from hexgate.load.plan import Plan
+from hexgate.load.records import Records
+from hexgate.load.search import Answer, Verdict
+from hexgate.load.slo import Slo
+from hexgate.load.slo_judge import Judged, Kept, judge
+from hexgate.stats.percentile import interval_of_ranks
+
+__all__ = ["Prober", "Step", "Watch", "judge_folder"]
+
+Watch = Callable[[str], AbstractContextManager[tuple[Progress, Live]]]
+"""Shows a load with the given name while it goes on."""
+
+_WARMUP_RATIO = 0.25
+_LOOK_S = 0.25
+_HEADLINES = {
+    "latency_p99": (
+        "p50_ms",
+        "p99_ms",
+        "ttft_p50_ms",
+        "ttft_p99_ms",
+        "tpot_p50_ms",
+        "tpot_p99_ms",
+        "error_ratio",
+    ),
+    "throughput_rps": ("rps", "achieved_rps", "output_tokens_per_s"),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One load of several."""
+
+    folder: str
+    """Where its artifacts lie, from the folder of all."""
+    rate_rps: float
+    """The rate that it asked for."""
+    seconds: float
+    """How long its timed window was to be."""
+    status: str
+    """Status of its artifacts, the worse of the two."""
+    judged: tuple[Judged, ...]
+    """What it says of each term; empty where nothing was to be kept."""
+    reasons: tuple[str, ...]
+    """Why the client, and not the target, shaped it; empty where it did not."""
+    figures: Mapping[str, float | None]
+    """Its main figures, by the names of their measures."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The step as it stands in a document."""
+        return {
+            "folder": self.folder,
+            "rate_rps": self.rate_rps,
+            "seconds": self.seconds,
+            "status": self.status,
+            "judged": [one.to_json() for one in self.judged],
+            "client_reasons": list(self.reasons),
+            "figures": dict(self.figures),
+        }
+
+
+def judge_folder(measured: Measured, slo: Slo | None) -> tuple[list[Judged], tuple[str, ...]]:
+    """What a load says of each term of its SLO, and why its client did not keep up; both may be empty.
+
+    Raises:
+        EvidenceError: if its evidence is not what was written.
+    """
+    reader = measured.artifact.evidence()
+    if not {"plan", "plan_head", "requests"} <= reader.names:
+        return [], ()
+    plan = Plan.from_evidence(reader.document("plan_head"), reader.path("plan"))
+    records = Records.open(reader.path("requests"))
+    method = measured.artifact.data["method"]
+    judged = [] if slo is None else judge(slo, records, plan, level=method["confidence"])
+    health = client_health(records, plan, client=_client(reader), in_process=method["in_process"])
+    return judged, health.reasons
+
+
+def _client(reader: EvidenceReader) -> Mapping[str, Any] | None:
+    return reader.document("client") if "client" in reader.names else None
+
+
+@dataclass
+class Prober:
+    """Puts loads at several rates on the target of a job, one after the other."""
+
+    job: Job
+    """The target, its data and `LoadOptions`; its rate and lengths are replaced."""
+    folder: Path
+    """Where the folders of the loads go."""
+    name: str
+    """The name of the folder that they go into, in that one: ``search`` or ``sweep``."""
+    run: Run
+    """The call that they are of."""
+    watch: Watch
+    """Shows each."""
+    slo: Slo | None = None
+    """What is to be kept."""
+    steps: list[Step] = field(default_factory=list)
+    """The loads so far."""
+    _load: Workload | None = None
+
+    def probe(self, rate_rps: float, seconds: float) -> Answer:
+        """One load of so many seconds, ended early where its terms are missed whatever still comes.
+
+        Raises:
+            KeyboardInterrupt: if the user stopped it; its artifacts are complete up to then.
+            HexgateError: if the target failed, or not one request succeeded.
+        """
+        stop = threading.Event()
+        measured = self._measure(rate_rps, seconds, stop)
+        step = self.steps[-1]
+        counts = measured[0].artifact.data["counts"]
+        rates = measured[1].artifact.data
+        served = None if step.status == "failed" else rates["rps"]
+        verdict, why = _verdict(step, stopped=stop.is_set())
+        return Answer(verdict, why, counts["requested"] + rates["warmup_requests"], served)
+
+    def measure(self, rate_rps: float, seconds: float) -> Step:
+        """One load of so many seconds, to its end.
+
+        Raises:
+            KeyboardInterrupt, HexgateError: as `probe` does.
+        """
+        self._measure(rate_rps, seconds, None)
+        return self.steps[-1]
+
+    def _measure(self, rate_rps: float, seconds: float, stop: threading.Event | None) -> list[Measured]:
+        own = Path(self.name) / f"{len(self.steps) + 1:02d}-{rate_rps:.4g}"
+        chosen: LoadOptions = self.job.options
+        options = replace(
+            chosen,
+            rate_rps=rate_rps,
+            requests=None,
+            duration_s=seconds,
+            warmup=max(math.ceil(rate_rps * seconds * _WARMUP_RATIO), 1),
+        )
+        with self.watch(f"{self.name} {len(self.steps) + 1}") as (progress, live):
+            job = replace(self.job, options=options, progress=progress)
+            self._load = self._load or workload_of(job)
+            with _hopeless(self.slo, live, rate_rps * seconds, job.confidence, stop):
+                measured = measure_load(
+                    job, self.folder / own, self.run, live=live, load=self._load, stop=stop
+                )
+        judged, reasons = judge_folder(measured[0], self.slo)
+        self.steps.append(
+            Step(
+                own.as_posix(),
+                rate_rps,
+                seconds,
+                _worse(measured),
+                tuple(judged),
+                reasons,
+                _figures(measured),
+            )
+        )
+        _raise_stopped(measured)
+        return measured
+
+
+def _raise_stopped(measured: Sequence[Measured]) -> None:
+    errors = [one.error for one in measured if one.error is not None]
+    if any(isinstance(error, Interrupted) for error in errors):
+        raise KeyboardInterrupt
+    for error in errors:
+        if isinstance(error, TargetFailed):
+            raise error
+
+
+def _worse(measured: Sequence[Measured]) -> str:
+    order = ("failed", "invalid", "partial", "complete")
+    return min((str(one.artifact.data["status"]) for one in measured), key=order.index)
+
+
+def _figures(measured: Sequence[Measured]) -> dict[str, float | None]:
+    data = {one.artifact.indicator: one.artifact.data for one in measured}
+    return {name: data[indicator][name] for indicator, names in _HEADLINES.items() for name in names}
+
+
+def _verdict(step: Step, *, stopped: bool) -> tuple[Verdict, str]:
+    if step.reasons:
+        return Verdict.INVALID, step.reasons[0]
+    of_kept = {
+        kept: [one for one in step.judged if one.kept is kept]
+        for kept in (Kept.MISSED, Kept.UNMEASURED, Kept.UNDECIDED, Kept.MET)
+    }
+    if stopped or of_kept[Kept.MISSED]:
+        said = of_kept[Kept.MISSED] or of_kept[Kept.UNDECIDED]
+        early = "; ended early" if stopped else ""
+        return Verdict.MISSED, f"{said[0].term}: {said[0].why}{early}" if said else "ended early"
+    if not step.judged:
+        return Verdict.UNDECIDED, "nothing was measured"
+    for kept in (Kept.UNMEASURED, Kept.UNDECIDED):
+        if of_kept[kept]:
+            return Verdict.UNDECIDED, f"{of_kept[kept][0].term}: {of_kept[kept][0].why}"
+    return Verdict.MET, "; ".join(f"{one.term}: {one.why}" for one in step.judged)
+
+
+@contextmanager
+def _hopeless(
+    slo: Slo | None, live: Live, planned: float, level: float, stop: threading.Event | None
+) -> Iterator[None]:
+    """End a load by `stop` once so many replies are beyond a limit that the rest cannot save the percentile."""
+    bounds = [] if slo is None or stop is None else list(_fatal(slo, math.ceil(planned), level))
+    if not bounds:
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_S):
+            seen = live.seen()
+            for measure, first, most in bounds:
+                buckets = seen.buckets if measure == "e2e_ms" else seen.ttft_buckets
+                if sum(buckets[first:]) > most and stop is not None:
+                    stop.set()
+                    return
+
+    looker = threading.Thread(target=look, name="hopeless", daemon=True)
+    looker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looker.join()
+
+
+def _fatal(slo: Slo, planned: int, level: float) -> Iterator[tuple[str, int, int]]:
+    """For each percentile: its measure, the first bucket that is wholly beyond its limit, and how many may lie there."""
+    # The number of arrivals is random: three standard deviations more are allowed for.
+    n = planned + 3 * math.ceil(math.sqrt(planned))
+    for term in slo.run_terms:
+        if term.share is None or term.measure not in ("e2e_ms", "ttft_ms"):
+            continue
+        first = next((place + 1 for place, bound in enumerate(BOUNDS_S) if bound >= term.limit / 1e3), None)
+        least = interval_of_ranks(n, float, term.share, level=level).lower_bound
+        if first is not None and least is not None:
+            yield term.measure, first, n - int(least) + 1

@@ -1,0 +1,272 @@
+"""Counters of a run that one process writes and others read: plain 64-bit integers in memory that they share.
+
+Whoever writes takes no lock and sends no message; whoever reads may see one request more in one number than in the
+next. One block is one worker's; every number in it has one writer.
+"""
+
+from __future__ import annotations
+
+import mmap
+import time
+from bisect import bisect_left
+from enum import IntEnum
+from pathlib import Path
+
+from hexgate.load.layout import Outcome
+
+__all__ = ["BLOCK_BYTES", "BOUNDS_S", "Command", "Control", "Counters", "State", "counter_file"]
+
+BOUNDS_S = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0),
+)
+"""Upper bounds of the latency buckets, seconds, each included in its bucket."""
+_BOUNDS_NS = [round(bound * 1e9) for bound in BOUNDS_S]
+_BUCKETS = len(BOUNDS_S) + 1
+
+
+class State(IntEnum):
+    """How far a worker is."""
+
+    STARTING = 0
+    READY = 1
+    """It waits for the start."""
+    RUNNING = 2
+    DRAINING = 3
+    """It sends nothing more."""
+    DRAINED = 4
+    """Nothing is in flight; it waits to be told to read the replies."""
+    READING = 5
+    DONE = 6
+
+
+class Command(IntEnum):
+    """What the workers are told."""
+
+    WAIT = 0
+    RUN = 1
+    """From `Control.start_ns` on."""
+    STOP = 2
+    """Send nothing more, and wait for what is in flight for `Control.drain_ns`."""
+    READ = 3
+    """Read the replies."""
+
+
+class _Place(IntEnum):
+    STATE = 0
+    ISSUED = 1
+    LAG_MAX = 2
+    LATENCY_SUM = 3
+    TTFT_SUM = 4
+    EVENTS = 5
+    SAMPLED = 6
+    REPLIES = 7
+    BYTES = 8
+    LOOP_LAG = 9
+    CPU = 10
+    READ = 11
+    STOPPED_BY = 12
+    OUTCOMES = 16
+    BUCKETS = 24
+    TTFT_BUCKETS = 48
+
+
+_REASONS = (None, "unreachable", "disk")
+_WORDS = 72
+BLOCK_BYTES = _WORDS * 8
+"""Bytes of one block."""
+
+
+class Counters:
+    """One block of counters.
+
+    Args:
+        memory: at least `BLOCK_BYTES` that this block alone uses; None for memory of its own.
+    """
+
+    def __init__(self, memory: memoryview | None = None) -> None:
+        self._words = (memoryview(bytearray(BLOCK_BYTES)) if memory is None else memory).cast("q")
+
+    # What the run calls.
+
+    def issue(self, lag_ns: int) -> None:
+        """A request was taken up, so long after it was due."""
+        words = self._words
+        words[_Place.ISSUED] += 1
+        if lag_ns > words[_Place.LAG_MAX]:
+            words[_Place.LAG_MAX] = lag_ns
+
+    def end(self, outcome: Outcome, latency_ns: int | None, received: int = 0) -> None:
+        """A request is over, with its latency where that counts and the bytes that came."""
+        words = self._words
+        words[16 + outcome] += 1
+        words[_Place.BYTES] += received
+        if latency_ns is not None:
+            words[24 + bisect_left(_BOUNDS_NS, latency_ns)] += 1
+            words[_Place.LATENCY_SUM] += latency_ns
+
+    def read(self, events: int, ttft_ns: int | None) -> None:
+        """A reply was read while the run went on: its events with text, and its time to first token."""
+        words = self._words
+        words[_Place.SAMPLED] += 1
+        words[_Place.EVENTS] += events
+        if ttft_ns is not None:
+            words[48 + bisect_left(_BOUNDS_NS, ttft_ns)] += 1
+            words[_Place.TTFT_SUM] += ttft_ns
+
+    # What both ends use.
+
+    @property
+    def state(self) -> State:
+        """How far the worker is."""
+        return State(self._words[_Place.STATE])
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._words[_Place.STATE] = state
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Why the worker stopped of its own: ``unreachable`` or ``disk``; None where it did not."""
+        return _REASONS[self._words[_Place.STOPPED_BY]]
+
+    @stopped_by.setter
+    def stopped_by(self, why: str | None) -> None:
+        self._words[_Place.STOPPED_BY] = _REASONS.index(why) if why in _REASONS else 0
+
+    @property
+    def issued(self) -> int:
+        """Requests that were taken up."""
+        return self._words[_Place.ISSUED]
+
+    @property
+    def lag_max_ns(self) -> int:
+        """The longest that a request was taken up behind its due time."""
+        return self._words[_Place.LAG_MAX]
+
+    @property
+    def outcomes(self) -> tuple[int, ...]:
+        """Requests that are over, in the order of `Outcome`."""
+        return tuple(self._words[_Place.OUTCOMES : _Place.OUTCOMES + len(Outcome)])
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """Latencies by `BOUNDS_S`, the last beyond them."""
+        return tuple(self._words[_Place.BUCKETS : _Place.BUCKETS + _BUCKETS])
+
+    @property
+    def latency_sum_ns(self) -> int:
+        """The sum of these latencies."""
+        return self._words[_Place.LATENCY_SUM]
+
+    @property
+    def ttft_buckets(self) -> tuple[int, ...]:
+        """Times to first token of the replies that were read while the run went on."""
+        return tuple(self._words[_Place.TTFT_BUCKETS : _Place.TTFT_BUCKETS + _BUCKETS])
+
+    @property
+    def ttft_sum_ns(self) -> int:
+        """The sum of these times."""
+        return self._words[_Place.TTFT_SUM]
+
+    @property
+    def events(self) -> int:
+        """Events with text in the replies that were read while the run went on."""
+        return self._words[_Place.EVENTS]
+
+    @property
+    def sampled(self) -> int:
+        """Replies that were read while the run went on."""
+        return self._words[_Place.SAMPLED]
+
+    @property
+    def received(self) -> int:
+        """Bytes received."""
+        return self._words[_Place.BYTES]
+
+    @property
+    def loop_lag_ns(self) -> int:
+        """The longest lag of the event loop in the last second."""
+        return self._words[_Place.LOOP_LAG]
+
+    @loop_lag_ns.setter
+    def loop_lag_ns(self, lag_ns: int) -> None:
+        self._words[_Place.LOOP_LAG] = lag_ns
+
+    @property
+    def cpu_ns(self) -> int:
+        """Processor time of the run so far."""
+        return self._words[_Place.CPU]
+
+    @cpu_ns.setter
+    def cpu_ns(self, cpu_ns: int) -> None:
+        self._words[_Place.CPU] = cpu_ns
+
+    @property
+    def replies_read(self) -> int:
+        """Replies that were read after the run."""
+        return self._words[_Place.READ]
+
+    @replies_read.setter
+    def replies_read(self, count: int) -> None:
+        self._words[_Place.READ] = count
+
+
+class Control:
+    """What the workers of a run are told: one command, and the instants that go with it."""
+
+    def __init__(self, memory: memoryview) -> None:
+        self._words = memory.cast("q")
+
+    @property
+    def command(self) -> Command:
+        """The command that holds."""
+        return Command(self._words[0])
+
+    @property
+    def start_ns(self) -> int:
+        """`time.monotonic_ns` of the start."""
+        return self._words[1]
+
+    @property
+    def drain_ns(self) -> int:
+        """How long to wait for what is in flight once stopped."""
+        return self._words[2]
+
+    @property
+    def parent_ns(self) -> int:
+        """When whoever gives the commands was last seen, by `time.monotonic_ns`."""
+        return self._words[3]
+
+    def alive(self) -> None:
+        """Whoever gives the commands is there."""
+        self._words[3] = time.monotonic_ns()
+
+    def run(self, start_ns: int) -> None:
+        """Tell to run from that instant on."""
+        self._words[1] = start_ns
+        self._words[0] = Command.RUN
+
+    def stop(self, drain_ns: int) -> None:
+        """Tell to send nothing more."""
+        self._words[2] = drain_ns
+        self._words[0] = Command.STOP
+
+    def read(self) -> None:
+        """Tell to read the replies."""
+        self._words[0] = Command.READ
+
+
+def counter_file(path: Path, workers: int | None = None) -> tuple[Control, list[Counters]]:
+    """The blocks in a file that several processes map: what they are told, then one block for each worker.
+
+    Args:
+        path: the file.
+        workers: how many blocks to make; None to open those that there are.
+    """
+    if workers is not None:
+        path.write_bytes(bytes(BLOCK_BYTES * (workers + 1)))
+    with path.open("r+b") as file:
+        memory = memoryview(mmap.mmap(file.fileno(), 0))
+    blocks = [memory[at : at + BLOCK_BYTES] for at in range(0, len(memory), BLOCK_BYTES)]
+    return Control(blocks[0]), [Counters(block) for block in blocks[1:]]

@@ -1,0 +1,341 @@
+"""The timed part of a worker: what is sent next and when, what is in flight, when it is over. One event loop.
+
+Everything on the way of a request is a plain call: no task and no future is made for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from hexgate.load.alarm import Alarm
+from hexgate.load.connection import Flight
+from hexgate.load.counters import Command, Control, Counters, State
+from hexgate.load.exchange import Fault
+from hexgate.load.layout import NEVER, Outcome
+from hexgate.load.readback import Reader
+from hexgate.load.sender import Sender
+from hexgate.load.spool import SpoolWriter
+from hexgate.load.talk import Talk
+from hexgate.load.watch import Watch
+from hexgate.load.work import Bodies, Work, units
+
+__all__ = ["Course"]
+
+_BATCH = 64
+"""Most requests that are taken up at one wake before the loop may read sockets again."""
+_SAMPLE_SHARE = 20
+"""Replies are read while the run goes on for at most one part in so many of the time."""
+_SAMPLE_BYTES = 65_536
+"""A longer reply is not read while the run goes on: it would hold the loop up."""
+_TAIL_BYTES = 64
+
+_UNREACHABLE = frozenset({Fault.CONNECTION, Fault.CLIENT})
+_LIKELY = {
+    Fault.CONNECTION: Outcome.ERROR,
+    Fault.CUT: Outcome.TRUNCATED,
+    Fault.TIMEOUT: Outcome.TIMEOUT,
+    Fault.PROTOCOL: Outcome.ERROR,
+    Fault.CLIENT: Outcome.NOT_SENT,
+    Fault.ABANDONED: Outcome.UNFINISHED,
+    Fault.SKIPPED: Outcome.NOT_SENT,
+}
+
+
+class Course:
+    """Carries out one worker's part of a plan."""
+
+    def __init__(
+        self,
+        work: Work,
+        make_sender: Callable[[Callable[[Flight], None]], Sender],
+        bodies: Bodies,
+        reader: Reader,
+        talk: Talk | None,
+        spool: SpoolWriter,
+        control: Control,
+        counters: Counters,
+        ends_with: bytes | None,
+    ) -> None:
+        self._work = work
+        self._sender = make_sender(self._ended)
+        self._bodies = bodies
+        self._reader = reader
+        self._talk = talk
+        self._spool = spool
+        self._control = control
+        self._counters = counters
+        self._ends_with = ends_with
+        self._units = units(work)
+        self._next: tuple[int, int, int] | None = next(self._units, None)
+        self._taken = 0
+        self._open = 0
+        """Units that were begun and are not over."""
+        self._waiting: deque[Flight] = deque()
+        """Taken up under a cap that is reached."""
+        self._start_ns = 0
+        self._timed_ns: int | None = None
+        self._deadline_ns: int | None = None
+        self._stopped_ns: int | None = None
+        self._stopped: str | None = None
+        self._unreachable = 0
+        self._last_error = ""
+        self._sample_ns = 0
+        self._over: asyncio.Future[None] | None = None
+        self._alarm: Alarm | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def warm(self) -> None:
+        """Open the connections that the first requests will use."""
+        if self._work.warm:
+            await self._sender.warm(self._work.warm)
+
+    async def run(self, start_ns: int) -> dict[str, Any]:
+        """Send, from the start on, and return when nothing is in flight: what a worker tells of its run.
+
+        The result has the worker's entry of the document `client`, and how the run ended.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
+        self._start_ns = start_ns
+        self._alarm = Alarm(self._launch_due if self._work.open_loop else self._launch_slots)
+        watch = Watch(self._sender, self._counters, self._tick)
+        watch.begin()
+        self._counters.state = State.RUNNING
+        if self._next is None:
+            self._finish_if_over()
+        else:
+            self._alarm.set(start_ns + self._next[1] if self._work.open_loop else start_ns)
+        await self._over
+        ended_ns = time.monotonic_ns()
+        self._counters.state = State.DRAINING
+        client = watch.end()
+        self._alarm.close()
+        await self._sender.close()
+        return {
+            "worker": self._work.worker,
+            **client,
+            "ended_ns": ended_ns - start_ns,
+            "taken": self._taken,
+            "stopped": self._stopped,
+            "stopped_ns": self._stopped_ns,
+            "unreachable": self._unreachable,
+            "last_error": self._last_error,
+            "died": None,
+        }
+
+    # Taking up.
+
+    def _launch_due(self) -> None:
+        """Open loop: take up everything that is due, and set the alarm for what comes next."""
+        assert self._alarm is not None
+        cap, turns = self._work.slots, self._work.turns
+        for _ in range(_BATCH):
+            unit = self._next
+            if unit is None or self._stopped is not None:
+                self._finish_if_over()
+                return
+            row, due, item = unit
+            due_ns = self._start_ns + due
+            now = time.monotonic_ns()
+            if due_ns > now:
+                self._alarm.set(due_ns)
+                return
+            flight = Flight(self._taken * turns, row * turns, item, 0, due_ns, now)
+            self._advance()
+            self._counters.issue(now - due_ns)
+            if cap and len(self._sender.flying) >= cap:
+                self._waiting.append(flight)
+            else:
+                self._send(flight)
+        # Sockets are read in between, and the rest of what is due follows at once.
+        self._alarm.set(1)
+
+    def _launch_slots(self) -> None:
+        """Closed loop: fill every slot."""
+        for _ in range(self._work.slots):
+            self._take()
+        self._finish_if_over()
+
+    def _take(self) -> None:
+        """Closed loop: take up the next unit in a slot that is free, if there is one to take."""
+        unit = self._next
+        if unit is None or self._stopped is not None:
+            return
+        work = self._work
+        now = time.monotonic_ns()
+        row, _, item = unit
+        if work.duration_ns:
+            if self._timed_ns is None:
+                if row >= work.warmup:
+                    self._timed_ns = now
+            elif now - self._timed_ns >= work.duration_ns:
+                self._exhaust()
+                return
+        flight = Flight(self._taken * work.turns, row * work.turns, item, 0, NEVER, now)
+        self._advance()
+        self._counters.issue(0)
+        self._send(flight)
+
+    def _advance(self) -> None:
+        self._taken += 1
+        self._open += 1
+        self._next = next(self._units, None)
+        if self._next is None:
+            self._exhaust()
+
+    def _exhaust(self) -> None:
+        """Nothing more will be taken up, because the plan, or its time, has run out."""
+        self._next = None
+        self._counters.state = State.DRAINING
+        if self._work.drain_limited and self._deadline_ns is None:
+            self._deadline_ns = time.monotonic_ns() + self._work.drain_ns
+
+    def _send(self, flight: Flight) -> None:
+        if self._talk is not None and flight.turn == 0:
+            self._talk.begin(flight)
+        if flight.turn == 0:
+            flight.request = self._bodies.request(flight.item)
+        self._sender.send(flight)
+
+    # What came of it.
+
+    def _ended(self, flight: Flight) -> None:
+        flight.request = b""
+        self._spool.add(flight)
+        outcome = self._seem(flight)
+        latency = None
+        if outcome is Outcome.OK and flight.index >= self._work.warmup * self._work.turns:
+            latency = flight.end_ns - (flight.sent_ns if flight.due_ns < 0 else flight.due_ns)
+        self._counters.end(outcome, latency, flight.bytes)
+        if flight.fault in _UNREACHABLE:
+            self._unreachable += 1
+            self._last_error = f"{Fault(flight.fault).name.lower()}: {flight.error}"
+            if self._unreachable >= self._work.max_unreachable:
+                self._stop("unreachable", self._work.drain_ns)
+        elif flight.fault != Fault.ABANDONED:
+            self._unreachable = 0
+        if self._talk is not None and self._go_on(flight, outcome):
+            return
+        self._open -= 1
+        if flight.fault:
+            # Not from inside of the transport's call: a server that refuses everything would nest these.
+            assert self._loop is not None
+            self._loop.call_soon(self._follow)
+        else:
+            self._follow()
+
+    def _follow(self) -> None:
+        """A slot is free."""
+        if self._work.open_loop:
+            if self._waiting:
+                self._send(self._waiting.popleft())
+        else:
+            self._take()
+        self._finish_if_over()
+
+    def _go_on(self, flight: Flight, outcome: Outcome) -> bool:
+        """Conversations: send the turn that follows, or write down that it cannot be. Whether one was sent."""
+        assert self._talk is not None and self._loop is not None
+        if flight.turn + 1 >= self._work.turns:
+            self._talk.end(flight)
+            return False
+        reply = self._reader.read(flight) if outcome is Outcome.OK else None
+        if self._stopped is None and reply is not None and reply.outcome is Outcome.OK:
+            self._loop.call_later(self._work.think_ns / 1e9, self._speak, flight, reply.text or "")
+            return True
+        for turn in range(flight.turn + 1, self._work.turns):
+            missed = self._turn_after(flight, turn, NEVER)
+            missed.fault = Fault.SKIPPED
+            missed.error = "the turn before it in its conversation did not succeed"
+            self._counters.issue(0)
+            self._counters.end(Outcome.NOT_SENT, None)
+            self._spool.add(missed)
+        self._talk.end(flight)
+        return False
+
+    def _speak(self, before: Flight, reply: str) -> None:
+        assert self._talk is not None
+        if self._stopped is not None:
+            self._go_on(before, Outcome.UNFINISHED)
+            self._open -= 1
+            self._finish_if_over()
+            return
+        now = time.monotonic_ns()
+        flight = self._turn_after(before, before.turn + 1, now)
+        if self._work.open_loop:
+            flight.due_ns = before.end_ns + self._work.think_ns
+        flight.request = self._talk.request(flight, reply)
+        self._counters.issue(0)
+        self._send(flight)
+
+    @staticmethod
+    def _turn_after(flight: Flight, turn: int, issued_ns: int) -> Flight:
+        step = turn - flight.turn
+        return Flight(flight.slot + step, flight.index + step, flight.item, turn, NEVER, issued_ns)
+
+    def _seem(self, flight: Flight) -> Outcome:
+        """What became of a flight as far as a glance tells; by reading it where the glance leaves a doubt."""
+        if flight.fault:
+            unsent = flight.fault == Fault.ABANDONED and flight.sent_ns < 0
+            return Outcome.NOT_SENT if unsent else _LIKELY[Fault(flight.fault)]
+        if not 200 <= flight.status < 300:
+            return Outcome.ERROR
+        tail = flight.pieces[-1][-_TAIL_BYTES:] if flight.pieces else b""
+        doubtful = not tail or (self._ends_with is not None and self._ends_with not in tail)
+        if not doubtful and flight.end_ns < self._sample_ns:
+            return Outcome.OK
+        if sum(map(len, flight.pieces)) > _SAMPLE_BYTES:
+            return Outcome.OK
+        begun = time.monotonic_ns()
+        found = self._reader.read(flight)
+        first = found.first_token_ns
+        self._counters.read(found.events, first - found.sent_ns if first >= 0 else None)
+        now = time.monotonic_ns()
+        self._sample_ns = now + (now - begun) * _SAMPLE_SHARE
+        return found.outcome
+
+    # The end.
+
+    def _tick(self, now: int) -> None:
+        self._sender.expire(now)
+        if self._control.command is Command.STOP and self._stopped is None:
+            self._stop("asked", self._control.drain_ns)
+        if self._spool.failure is not None and self._stopped is None:
+            self._stop("disk", 0)
+        if self._timed_ns is not None and now - self._timed_ns >= self._work.duration_ns > 0:
+            # The clock alone decides: with every slot stuck in a request, nobody asks for the next one.
+            if self._next is not None:
+                self._exhaust()
+            self._finish_if_over()
+        if self._deadline_ns is not None and now >= self._deadline_ns:
+            self._deadline_ns = None
+            self._leave_waiting()
+            self._sender.abandon()
+            self._finish_if_over()
+
+    def _stop(self, why: str, drain_ns: int) -> None:
+        """Send nothing more. The first reason stands; what is in flight has so long left."""
+        now = time.monotonic_ns()
+        if self._stopped is None:
+            self._stopped, self._stopped_ns = why, now - self._start_ns
+            self._counters.stopped_by = why
+        self._next = None
+        self._counters.state = State.DRAINING
+        self._deadline_ns = min(now + drain_ns, self._deadline_ns or now + drain_ns)
+        self._leave_waiting()
+        self._finish_if_over()
+
+    def _leave_waiting(self) -> None:
+        """What waits for a slot is not sent any more."""
+        while self._waiting:
+            flight = self._waiting.popleft()
+            flight.fault, flight.error = Fault.ABANDONED, "the run was stopped"
+            self._ended(flight)
+
+    def _finish_if_over(self) -> None:
+        if self._next is None and self._open == 0 and self._over is not None and not self._over.done():
+            self._over.set_result(None)

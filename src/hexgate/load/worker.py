@@ -1,0 +1,148 @@
+"""A worker: one process that carries out its part of a plan. ``python -m hexgate.load.worker`` reads its task.
+
+While the run goes on it sends, stamps and writes down, and parses nothing but a small sample. When it is over it reads
+its replies. It imports no NumPy: it starts fast, and little memory is its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hexgate.load.counters import Command, Control, Counters, State, counter_file
+from hexgate.load.course import Course
+from hexgate.load.readback import Reader, read_back
+from hexgate.load.sender import HttpSender, Sender
+from hexgate.load.spool import SpoolWriter
+from hexgate.load.talk import Talk
+from hexgate.load.work import Bodies, Work
+from hexgate.wire.registry import dialect
+
+__all__ = ["main", "new_event_loop"]
+
+_POLL_S = 0.001
+_PARENT_GONE_NS = 20_000_000_000
+
+
+def main() -> None:
+    """Carry out the task on standard input."""
+    # Whoever started the run decides what an interrupt means, and tells.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    work, origin, heads, secret = Work.from_line(sys.stdin.buffer.readline())
+    folder = Path(work.folder)
+    control, blocks = counter_file(folder / "counters")
+    counters = blocks[work.worker]
+    spoken = dialect(work.dialect)
+    reader = Reader(
+        spoken, streams=work.streams, inputs=work.inputs, classes=work.classes, secret=secret
+    )
+    talk = Talk(folder, origin, spoken) if work.turns > 1 else None
+    spool = SpoolWriter(folder / f"{work.stem}.spool")
+
+    def sender(ended: Callable[..., None]) -> Sender:
+        if work.proxy is not None or work.http2:
+            from hexgate.load.httpx_sender import HttpxSender
+
+            return HttpxSender(
+                origin, timeout_s=work.timeout_s, ended=ended, proxy=work.proxy, http2=work.http2, ca=work.ca_file
+            )
+        tls = ssl.create_default_context(cafile=work.ca_file) if origin.tls else None
+        return HttpSender(origin, timeout_s=work.timeout_s, ended=ended, tls_context=tls)
+
+    loop = new_event_loop()
+    bodies = Bodies(folder, heads)
+    told = loop.run_until_complete(
+        _carry_out(work, sender, bodies, reader, talk, spool, control, counters, spoken.ends_with)
+    )
+    loop.close()
+    spool.close()
+    if spool.failure is not None:
+        told["disk"] = spool.failure.strerror or str(spool.failure)
+    counters.state = State.DRAINED
+    _wait(control, Command.READ)
+    counters.state = State.READING
+
+    def tell(done: int) -> None:
+        counters.replies_read = done
+
+    try:
+        stream = read_back(
+            folder,
+            work.stem,
+            reader,
+            worker=work.worker,
+            start_ns=control.start_ns,
+            warmup=work.warmup * work.turns,
+            count=_token_count(work.tokenizer),
+            replies=work.replies,
+            told=tell,
+        )
+    except OSError as error:
+        stream, told["disk"] = {}, error.strerror or str(error)
+    (folder / f"{work.stem}.json").write_text(json.dumps(told | {"stream": stream}), encoding="utf-8")
+    counters.state = State.DONE
+
+
+async def _carry_out(
+    work: Work,
+    make_sender: Callable[[Callable[..., None]], Sender],
+    bodies: Bodies,
+    reader: Reader,
+    talk: Talk | None,
+    spool: SpoolWriter,
+    control: Control,
+    counters: Counters,
+    ends_with: bytes | None,
+) -> dict[str, Any]:
+    course = Course(work, make_sender, bodies, reader, talk, spool, control, counters, ends_with)
+    await course.warm()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    counters.state = State.READY
+    while control.command is Command.WAIT:
+        _refuse_orphan(control)
+        await asyncio.sleep(_POLL_S)
+    return await course.run(control.start_ns)
+
+
+def _wait(control: Control, command: Command) -> None:
+    while control.command is not command:
+        _refuse_orphan(control)
+        time.sleep(_POLL_S)
+
+
+def _refuse_orphan(control: Control) -> None:
+    if time.monotonic_ns() - control.parent_ns > _PARENT_GONE_NS:
+        os._exit(1)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A uvloop loop where there is uvloop, else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def _token_count(tokenizer: str | None) -> Callable[[str], int] | None:
+    if tokenizer is None:
+        return None
+    from hexgate.datasets.tokenizer import Tokenizer
+
+    return Tokenizer.read(tokenizer).count
+
+
+if __name__ == "__main__":
+    main()
