@@ -5,6 +5,8 @@
 # make clean   remove what the others made
 
 PYTHON ?= python3
+# Most tests wait for a process or a server, so three go side by side even on two cores.
+PYTEST_ARGS ?= -n 3 --dist loadfile
 VENV   ?= .venv
 DEMO   ?= demo-report
 

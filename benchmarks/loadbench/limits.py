@@ -36,7 +36,7 @@ def wrk(request: tuple[str, str], seconds: int) -> Command:
     def command(server: Server, folder: Path) -> list[str]:
         script = folder / "post.lua"
         head = 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
-        script.write_text(f"{head}wrk.body = [[{request[1]}]]\n", encoding="utf-8")
+        script.write_text(f"{head}wrk.body = [==[{request[1]}]==]\n", encoding="utf-8")
         return [program, "-t1", "-c64", f"-d{seconds}", "-s", str(script), f"{server.url}{request[0]}"]
 
     return command

@@ -81,7 +81,7 @@ def run(
     cores: Sequence[int],
     folder: Path,
     env: Mapping[str, str] | None = None,
-    timeout_s: float = 900.0,
+    timeout_s: float = 300.0,
     every_s: float = 0.1,
 ) -> Ran:
     """Run a command on `cores` until it and all that it started are over; its output goes to a file in `folder`.

@@ -45,8 +45,8 @@ class Peer:
     """Variables of its own."""
 
 
-# The wheel carries the Rust client as an extension module. Loaded by itself it starts in milliseconds, and needs none of
-# the package's dependencies, which are those of an inference server.
+# The wheel carries the Rust client as an extension module. Loaded by itself it starts in milliseconds, and needs
+# none of the package's dependencies, which are those of an inference server.
 _RUST = """
 import glob, importlib.util, os, sys
 pattern = os.path.join(sys.prefix, "lib*", "python*", "site-packages", "sglang", "srt", "rust_extensions", "_bench.*")
@@ -296,13 +296,13 @@ def tokenizer(scratch: Path) -> Path:
         },
     }
     template = "{% for message in messages %}{{ message['content'] }} {% endfor %}"
-    config = {
+    config: dict[str, object] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "unk_token": "<unk>",
         "bos_token": "<s>",
         "eos_token": "</s>",
     }
-    config |= {"pad_token": "</s>", "chat_template": template, "model_max_length": "100000"}
+    config |= {"pad_token": "</s>", "chat_template": template, "model_max_length": 100_000}
     (folder / "tokenizer.json").write_text(json.dumps(document), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder

@@ -64,7 +64,7 @@ static char event[1024], tail[2][2048], whole[1024], scores[512], models[512];
 static size_t event_len, event_id, event_stamp, tail_len[2], tail_id[2][2], whole_len, whole_id, scores_len, models_len;
 static char *burst, *ready[2]; /* room for one reply; whole replies, where all are the same */
 static size_t ready_len[2];
-static const char *HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+static const char *HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 static int64_t now_ns(void) {
   struct timespec t;
@@ -127,7 +127,7 @@ static void make_replies(void) {
           "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
           "\"message\":{\"role\":\"assistant\",\"content\":\"tok\"},\"finish_reason\":\"stop\"}],"
           "\"usage\":{\"prompt_tokens\":16,\"completion_tokens\":%d,\"total_tokens\":%d}}", zeros, tokens, tokens + 16);
-  const char *json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s";
+  const char *json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: keep-alive\r\nContent-Length: %zu\r\n\r\n%s";
   whole_len = (size_t)sprintf(whole, json, strlen(body), body);
   whole_id = (size_t)(strstr(whole, zeros) - whole);
   const char *table = "{\"scores\":[[0.125,0.25,0.5,0.125]],\"labels\":[\"a\",\"b\",\"c\",\"d\"]}";

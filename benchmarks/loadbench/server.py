@@ -76,20 +76,18 @@ class Server:
 
 
 def build(scratch: Path) -> Path:
-    """Compile the server into `scratch`, once.
+    """Compile the server into `scratch`.
 
     Raises:
         RuntimeError: if there is no compiler, or it refuses.
     """
-    program = scratch / "server"
-    if not program.exists():
-        source = Path(__file__).with_name("server.c")
-        try:
-            subprocess.run(["gcc", "-O2", "-o", program, source], check=True, capture_output=True, text=True)
-        except FileNotFoundError:
-            raise RuntimeError("gcc is needed to build the benchmarks' server") from None
-        except subprocess.CalledProcessError as error:
-            raise RuntimeError(f"gcc refused {source.name}:\n{error.stderr}") from None
+    program, source = scratch / "server", Path(__file__).with_name("server.c")
+    try:
+        subprocess.run(["gcc", "-O2", "-o", program, source], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise RuntimeError("gcc is needed to build the benchmarks' server") from None
+    except subprocess.CalledProcessError as error:
+        raise RuntimeError(f"gcc refused {source.name}:\n{error.stderr}") from None
     return program
 
 

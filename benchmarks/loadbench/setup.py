@@ -143,6 +143,6 @@ def features(scratch: Path) -> Path:
     """1,000 rows of four numbers, all different, as JSON Lines."""
     path = scratch / "features.jsonl"
     if not path.exists():
-        lines = (json.dumps({"features": [n / 8, 1.0, 2.5, -0.5]}) for n in range(1000))
+        lines = (json.dumps({"features": [n / 8, 1.0, 2.5, -0.5], "label": n % 4}) for n in range(1000))
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -18,7 +18,7 @@ from hexgate.indicators.recompute import recompute
 from hexgate.indicators.workload import workload
 from hexgate.load.engine import run_plan
 from hexgate.load.plan import closed_loop
-from hexgate.load.records import Outcome, Recorder
+from hexgate.load.records import Outcome, Records
 from hexgate.targets.base import Output, Subject, Target
 from hexgate.targets.card import Card
 from hexgate.targets.registry import OpenOptions
@@ -263,7 +263,9 @@ def test_a_generator_that_says_nothing_has_not_answered(
     ],
     ids=str,
 )
-def test_a_predictor_in_this_process_must_answer_each_input(scores: NDArray[np.float64]) -> None:
+def test_a_predictor_in_this_process_must_answer_each_input(
+    scores: NDArray[np.float64], tmp_path: Path
+) -> None:
     class Broken:
         labels = ("a", "b", "c")
         input_shape = (2,)
@@ -277,8 +279,8 @@ def test_a_predictor_in_this_process_must_answer_each_input(scores: NDArray[np.f
         data=None, options=None, limit=4,
     )  # fmt: skip
     load = workload(job, mode=None, max_tokens=1)
-    records = Recorder()
-    run_plan(closed_loop(concurrency=1, items=4, requests=8), load.driver, records)
+    run_plan(closed_loop(concurrency=1, items=4, requests=8), load.driver, tmp_path, "load")
+    records = Records.open(tmp_path / "load.requests.npy")
     assert set(records.array()["outcome"].tolist()) == {Outcome.ERROR}
 
 

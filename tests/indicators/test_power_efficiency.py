@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
@@ -17,7 +18,7 @@ from hexgate.indicators import recording
 from hexgate.indicators.base import Figures
 from hexgate.indicators.power_efficiency import PowerEfficiency
 from hexgate.load.plan import closed_loop
-from hexgate.load.records import NEVER, Outcome, Recorder
+from hexgate.load.records import NEVER, RECORD, Outcome
 from hexgate.meters.base import Domain, Kind, Scope, Unit
 from hexgate.meters.recorder import Recorder as MeterRecorder
 from support.measuring import check, measured, rows
@@ -50,13 +51,14 @@ def figures(
     plan = closed_loop(concurrency=1, items=1, duration_s=10.0, seed=0)
     evidence.document("plan_head", plan.head())
     evidence.array("plan", plan.to_array())
-    records = Recorder()
-    outcome = Outcome.OK if ok else Outcome.ERROR
-    for n in range(100):
-        sent, end = n * S // 10, (n + 1) * S // 10
-        stamps = (NEVER, sent, sent, *(NEVER,) * 5, end)
-        records.add((n, 0, False, *stamps, outcome, 0, 1, NEVER, NEVER, tokens, 0))
-    evidence.array("requests", records.array())
+    records = np.full(100, NEVER, dtype=np.int8).astype(RECORD)
+    records["index"] = np.arange(100)
+    records["item"] = records["warmup"] = records["turn"] = records["worker"] = records["bytes"] = 0
+    records["sent_ns"] = records["issued_ns"] = records["index"] * np.int64(S // 10)
+    records["end_ns"] = records["sent_ns"] + S // 10
+    records["outcome"] = Outcome.OK if ok else Outcome.ERROR
+    records["events"], records["output_tokens"] = 1, tokens
+    evidence.array("requests", records)
     if run is not None:
         evidence.document("run", run)
     marks = evidence.rows("windows")

@@ -20,7 +20,7 @@ import pytest
 from hexgate.errors import InputError, TargetFailed
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.endpoint_driver import EndpointDriver
-from hexgate.load.engine import LoadInterrupted, TargetUnreachable, run_plan
+from hexgate.load.engine import LoadInterrupted, TargetUnreachable
 from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, Outcome
 from hexgate.load.spans import in_flight_max
@@ -108,9 +108,7 @@ def test_closed_loop_for_a_duration_sends_nothing_after_it(
     assert len(rows) > 20
 
 
-def test_a_stream_over_the_wire(
-    serve: Serve, chat_event: Callable[..., bytes], tmp_path: Path
-) -> None:
+def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes], tmp_path: Path) -> None:
     async def script(_call: Any, wire: Any) -> None:
         await wire.begin_chunks("content-type: text/event-stream\r\n")
         await wire.chunk(b'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n')
@@ -183,6 +181,7 @@ def test_open_loop_charges_a_stall_from_the_due_times(serve: Serve, tmp_path: Pa
 
 def test_open_loop_without_a_cap_waits_for_nothing(serve: Serve, tmp_path: Path) -> None:
     """D9: the source capped what is in flight at the rate."""
+
     async def script(call: Any, wire: Any) -> None:
         await asyncio.sleep(0.5)
         await score(call, wire)
@@ -465,9 +464,7 @@ def test_a_call_that_hangs_is_unfinished_after_the_drain(hanging: set[int], tmp_
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_target_failed_is_an_error_and_anything_else_ends_the_run(
-    concurrency: int, tmp_path: Path
-) -> None:
+def test_target_failed_is_an_error_and_anything_else_ends_the_run(concurrency: int, tmp_path: Path) -> None:
     def failing(item: int) -> CallOutcome:
         if item == 1:
             raise TargetFailed("the model gave up")
@@ -538,7 +535,10 @@ print(client_health(Records.open(Path("{folder}") / "load.requests.npy"), plan).
 
     server = serve(slow)
     done = subprocess.run(
-        [sys.executable, "-c", code.replace("{url}", server.url).replace("{folder}", str(tmp_path))], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code.replace("{url}", server.url).replace("{folder}", str(tmp_path))],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "could open no more connections" in done.stdout

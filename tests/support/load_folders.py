@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hexgate.contract.canonical import sha256_file
+from hexgate.contract.evidence import EvidenceReader
+from hexgate.indicators.load_folder import LoadFolder
 from hexgate.load.plan import LoadKind, Plan, open_loop
-from hexgate.load.records import NEVER, RECORD, Outcome
+from hexgate.load.records import NEVER, RECORD, Outcome, Records
 from hexgate.stats.histogram import LogHistogram
 
 ERRORS = {
@@ -56,7 +59,13 @@ def rows_of(plan: Plan, *, failing: float = 0.02, all_fail: bool = False) -> Ite
         rows["gap_max_ns"] = (3e7 * random.lognormal(0, 0.4, n)).astype(np.int64)
         rows["http_status"], rows["events"], rows["first_event_tokens"] = 200, 40, 1
         rows["prompt_tokens"], rows["output_tokens"] = random.integers(900, 4100, n), 41
-        for name in ("cached_tokens", "reasoning_tokens", "counted_tokens", "server_load_ns", "server_total_ns"):
+        for name in (
+            "cached_tokens",
+            "reasoning_tokens",
+            "counted_tokens",
+            "server_load_ns",
+            "server_total_ns",
+        ):
             rows[name] = NEVER
         rows["bytes"] = random.integers(6_000, 12_000, n)
         _fail(rows, random.random(n) < (1.0 if all_fail else failing), random)
@@ -67,7 +76,14 @@ def rows_of(plan: Plan, *, failing: float = 0.02, all_fail: bool = False) -> Ite
 def _fail(rows: NDArray[np.void], failed: NDArray[np.bool_], random: np.random.Generator) -> None:
     kinds = random.choice([1, 1, 1, 2, 3, 4, 5], len(rows))
     rows["outcome"] = np.where(failed, kinds, int(Outcome.OK))
-    for name in ("first_event_ns", "first_token_ns", "first_answer_ns", "last_token_ns", "gap_max_ns", "output_tokens"):
+    for name in (
+        "first_event_ns",
+        "first_token_ns",
+        "first_answer_ns",
+        "last_token_ns",
+        "gap_max_ns",
+        "output_tokens",
+    ):
         rows[name][failed & (kinds != Outcome.TRUNCATED)] = NEVER
     for name in ("prompt_tokens", "first_event_tokens"):
         rows[name][failed] = NEVER
@@ -80,7 +96,13 @@ def _fail(rows: NDArray[np.void], failed: NDArray[np.bool_], random: np.random.G
 
 
 def write_evidence(
-    folder: Path, plan: Plan, *, failing: float = 0.02, all_fail: bool = False, rich: bool = True, stem: str = "load"
+    folder: Path,
+    plan: Plan,
+    *,
+    failing: float = 0.02,
+    all_fail: bool = False,
+    rich: bool = True,
+    stem: str = "load",
 ) -> dict[str, tuple[Path, int]]:
     """Write the evidence of a load: the path of each file by its name, and how many rows it has."""
     files: dict[str, tuple[Path, int]] = {}
@@ -94,26 +116,38 @@ def write_evidence(
 
     document("plan_head", plan.head())
     plan.write(path_of("plan", ".npy", len(plan)))
-    last_ns = _write_requests(path_of("requests", ".npy", plan.requests), path_of("replies", ".jsonl"), plan, failing, all_fail)
+    last_ns = _write_requests(
+        path_of("requests", ".npy", plan.requests), path_of("replies", ".jsonl"), plan, failing, all_fail
+    )
     with files["replies"][0].open("rb") as lines:
         files["replies"] = files["replies"][0], sum(1 for _ in lines)
     seconds = max(last_ns // 1_000_000_000 + 1, 2)
-    run = {"plan_digest": plan.digest(), "started_ns": STARTED_NS, "started_wall_ns": 1_768_383_041_000_000_000}
+    run = {
+        "plan_digest": plan.digest(),
+        "started_ns": STARTED_NS,
+        "started_wall_ns": 1_768_383_041_000_000_000,
+    }
     run |= {"ended_ns": last_ns, "stopped_ns": None, "stopped": None, "cpu_s": 1.5, "workers": 2}
     document("run", run)
     if rich:
         document("client", _client(seconds))
         document("stream", _stream(seconds))
-        _write_samples(path_of("resources", ".jsonl", seconds), path_of("power", ".jsonl", 2 * seconds), seconds)
+        _write_samples(
+            path_of("resources", ".jsonl", seconds), path_of("power", ".jsonl", 2 * seconds), seconds
+        )
         document("meters", METERS)
     return files
 
 
 def _write_requests(requests: Path, replies: Path, plan: Plan, failing: float, all_fail: bool) -> int:
     last_ns = 0
-    words = "The quick brown fox jumps over the lazy dog. ".encode()
+    words = b"The quick brown fox jumps over the lazy dog. "
     with requests.open("wb") as file, replies.open("wb") as lines:
-        header = {"descr": np.lib.format.dtype_to_descr(RECORD), "fortran_order": False, "shape": (plan.requests,)}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(RECORD),
+            "fortran_order": False,
+            "shape": (plan.requests,),
+        }
         np.lib.format.write_array_header_1_0(file, header)
         for rows in rows_of(plan, failing=failing, all_fail=all_fail):
             rows.tofile(file)
@@ -134,10 +168,26 @@ def _client(seconds: int) -> dict[str, Any]:
     for worker in range(2):
         lag = LogHistogram()
         lag.record_many(random.lognormal(-2, 0.6, 100 * min(seconds, 1000)))
-        rows = [[s, float(random.lognormal(-1, 0.4)), float(random.normal(180, 20)), 0.4, 0, 20] for s in range(seconds)]
+        rows = [
+            [s, float(random.lognormal(-1, 0.4)), float(random.normal(180, 20)), 0.4, 0, 20]
+            for s in range(seconds)
+        ]
         workers.append(
-            {"worker": worker, "wall_s": float(seconds), "cpu_s": 0.2 * seconds, "run_delay_s": 0.01, "ticks": 100 * seconds}
-            | {"tick_ms": 10.0, "lag": lag.to_json(), "lag_max_ms": lag.maximum, "opened": 40, "reopened": 0, "died": None}
+            {
+                "worker": worker,
+                "wall_s": float(seconds),
+                "cpu_s": 0.2 * seconds,
+                "run_delay_s": 0.01,
+                "ticks": 100 * seconds,
+            }
+            | {
+                "tick_ms": 10.0,
+                "lag": lag.to_json(),
+                "lag_max_ms": lag.maximum,
+                "opened": 40,
+                "reopened": 0,
+                "died": None,
+            }
             | {"backlog": {"samples": 10, "nonzero": 0, "max_bytes": 0}, "per_second": rows}
         )
     return {"workers": workers, "parent": {"cpu_s": 0.4}, "throttled_s": 0.0, "cores": 2}
@@ -166,10 +216,69 @@ def _write_samples(resources: Path, power: Path, seconds: int) -> None:
         for second in range(seconds):
             t_ns = STARTED_NS + second * 1_000_000_000
             row = {"t_ns": t_ns, "cpu_ratio": 0.4 + 0.1 * np.sin(second / 9), "memory_used_bytes": 9 * _GIB}
-            row |= {"memory_total_bytes": 25 * _GIB, "disk_read_bytes": second * 4096, "disk_written_bytes": None}
+            row |= {
+                "memory_total_bytes": 25 * _GIB,
+                "disk_read_bytes": second * 4096,
+                "disk_written_bytes": None,
+            }
             row |= {"process_cpu_ratio": 0.2, "process_cpu_s": 0.2 * second, "process_rss_bytes": 1.1e8}
-            row |= {"gpu_util_ratio": [0.9, None if second % 7 == 3 else 0.8], "gpu_memory_used_bytes": [60 * _GIB, 58 * _GIB]}
+            row |= {
+                "gpu_util_ratio": [0.9, None if second % 7 == 3 else 0.8],
+                "gpu_memory_used_bytes": [60 * _GIB, 58 * _GIB],
+            }
             samples.write(json.dumps(row | {"missing": {"disk_written_bytes": "not read"}}) + "\n")
             watts = 400 + 200 * np.sin(second / 11)
             readings.write(json.dumps({"t_ns": t_ns, "domain": "nvml:GPU-1", "value": watts}) + "\n")
-            readings.write(json.dumps({"t_ns": t_ns, "domain": "rapl:package-0", "value": 50.0 * second}) + "\n")
+            readings.write(
+                json.dumps({"t_ns": t_ns, "domain": "rapl:package-0", "value": 50.0 * second}) + "\n"
+            )
+
+
+def artifact_of(files: dict[str, tuple[Path, int]], **changes: Any) -> dict[str, Any]:
+    """What `LoadFolder` reads of an artifact, for evidence that no indicator has seen."""
+    entries = {
+        name: {"path": path.name, "sha256": sha256_file(path), "rows": rows}
+        for name, (path, rows) in files.items()
+    }
+    method = {"confidence": 0.95, "kind": "open_loop", "arrival": "poisson", "concurrency": 0, "seed": 3}
+    subject = {
+        "name": "tiny",
+        "uri": "http://127.0.0.1:8000/v1",
+        "served_model": "tiny",
+        "demonstration": False,
+    }
+    return {
+        "indicator": "latency_p99",
+        "status": "complete",
+        "invalid_reasons": [],
+        "missing": {},
+        "method": method,
+        "subject": subject,
+        "dataset": {"name": "made up"},
+        "environment": {"host_class": "x86_64, 2 cores"},
+        "provenance": {"tool": "hexgate 0.1.0"},
+        "resources": {"cpu_ratio": {"mean": 0.4, "max": 0.5, "std": 0.1, "samples": 9}, "missing": {}},
+        "evidence": entries,
+        "run_id": "20260114T093012Z-4be1c09a",
+    } | changes
+
+
+def folder_of(folder: Path, plan: Plan, changes: dict[str, Any] | None = None, **evidence: Any) -> LoadFolder:
+    """A load whose evidence lies in a folder that the test gave."""
+    return folder_with(folder, write_evidence(folder, plan, **evidence), changes)
+
+
+def folder_with(
+    folder: Path, files: dict[str, tuple[Path, int]], changes: dict[str, Any] | None = None
+) -> LoadFolder:
+    artifact = artifact_of(files, **(changes or {}))
+    reader = EvidenceReader(folder, artifact["evidence"])
+    return LoadFolder(
+        folder=folder,
+        latency=artifact,
+        rates=None,
+        evidence=reader,
+        records=Records.open(reader.path("requests")),
+        plan=Plan.from_evidence(reader.document("plan_head"), reader.path("plan")),
+        run=reader.document("run") if "run" in files else {},
+    )

@@ -17,6 +17,8 @@ PLANS = {
     ),
     "closed for a count": closed_loop(concurrency=8, items=7, requests=250, warmup=11, seed=5),
     "closed for a time": closed_loop(concurrency=6, items=3, duration_s=1.5, warmup=10, seed=6),
+    "conversations": open_loop(rate_rps=90.0, items=5, requests=100, warmup=4, turns=3, think_s=0.01),
+    "conversations for a time": closed_loop(concurrency=5, items=4, duration_s=1.0, turns=2, seed=1),
 }
 """A plan of every shape, each with at least four slots or none."""
 
@@ -24,19 +26,22 @@ PLANS = {
 def made_up(plan: Plan, seed: int = 0, rows: int | None = None) -> NDArray[np.void]:
     """Records of every outcome for a whole plan; for one that repeats, of so many rows."""
     random = np.random.default_rng(seed)
-    count = rows or (2500 if plan.repeats else len(plan))
+    count = rows or (2500 * plan.turns if plan.repeats else plan.requests)
     made = np.zeros(count, dtype=RECORD)
-    index = np.arange(count)
-    at = index % len(plan)
-    made["index"], made["item"], made["due_ns"] = index, plan.item[at], plan.due_ns[at]
-    made["warmup"] = index < plan.warmup
+    made["index"] = np.arange(count)
+    unit, made["turn"] = np.divmod(made["index"], plan.turns)
+    at = unit % len(plan)
+    made["item"], made["warmup"] = plan.item[at], unit < plan.warmup
     is_open = plan.kind is LoadKind.OPEN_LOOP
-    begun = plan.due_ns[at] if is_open else np.sort(random.integers(0, int(2e9), count))
+    # A later turn is due some time after the one before it.
+    made["due_ns"] = plan.due_ns[at] + made["turn"].astype(np.int64) * (50_000_000 if is_open else 0)
+    begun = made["due_ns"] if is_open else np.sort(random.integers(0, int(2e9), count))
     made["issued_ns"] = begun + random.integers(0, 400_000, count)
     made["sent_ns"] = made["issued_ns"] + random.integers(0, 50_000, count)
     made["headers_ns"] = made["sent_ns"] + random.integers(1_000, 2_000_000, count)
+    before = made["headers_ns"]
     for name in ("first_event_ns", "first_token_ns", "first_answer_ns"):
-        made[name] = made["headers_ns"] + random.integers(0, 1_000_000, count)
+        before = made[name] = before + random.integers(0, 400_000, count)
     made["last_token_ns"] = made["first_answer_ns"] + random.integers(0, 9_000_000, count)
     made["end_ns"] = made["last_token_ns"] + random.integers(0, 900_000, count)
     made["outcome"] = random.choice([*[int(Outcome.OK)] * 20, *range(1, 5)], count)
@@ -58,7 +63,5 @@ def made_up(plan: Plan, seed: int = 0, rows: int | None = None) -> NDArray[np.vo
 
 
 def split(plan: Plan, records: NDArray[np.void], count: int) -> dict[int, NDArray[np.void]]:
-    """The records of each shard, as its generator would have written them: in an order of its own."""
-    random = np.random.default_rng(count)
-    parts = {index: records[records["index"] % count == index] for index in range(count)}
-    return {index: part[random.permutation(len(part))] for index, part in parts.items()}
+    """The records of each shard, as its generator would have written them."""
+    return {index: records[records["index"] // plan.turns % count == index] for index in range(count)}

@@ -55,7 +55,7 @@ def shards_of(whole: Path, count: int, out: Path, **changes: Any) -> list[ShardD
     artifacts = [read_artifact(whole / f"{name}.json") for name in ("latency_p99", "throughput_rps")]
     first = artifacts[0]
     reader = first.evidence()
-    plan = Plan.from_evidence(reader.document("plan_head"), reader.array("plan"))
+    plan = Plan.from_evidence(reader.document("plan_head"), reader.path("plan"))
     parts = split(plan, array(first, "requests"), count)
     return [
         _shard(artifacts, plan, part, index, count, out / str(index), changes)

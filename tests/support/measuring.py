@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -94,8 +93,8 @@ def rows(artifact: Artifact, name: str) -> list[dict[str, Any]]:
 
 def array(artifact: Artifact, name: str) -> NDArray[Any]:
     """An array of evidence, read without our reader."""
-    with gzip.open(artifact.path.parent / artifact.data["evidence"][name]["path"]) as file:
-        found: NDArray[Any] = np.load(file, allow_pickle=False)
+    path = artifact.path.parent / artifact.data["evidence"][name]["path"]
+    found: NDArray[Any] = np.load(path, allow_pickle=False)
     return found
 
 

@@ -27,6 +27,9 @@ from hexgate.wire.registry import dialect
 __all__ = ["Act", "Case", "Expected", "Framing", "TortureServer", "attempt_of", "torture_server"]
 
 
+NO_USAGE = Usage()
+
+
 class Act(Enum):
     """What a script does beside writing."""
 
@@ -64,7 +67,7 @@ class Expected:
     first_answer: int | None = None
     last_token: int | None = None
     first_event_tokens: int | None = None
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
 
 
 @dataclass(frozen=True)
@@ -195,16 +198,22 @@ class TortureServer:
     @staticmethod
     async def _until_read(writer: asyncio.StreamWriter) -> None:
         """Wait until the other side has read what was written, so that each write is a read of its own there."""
-        table = Path("/proc/net/tcp")
-        name, peer = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
-        far = f"0100007F:{peer[1]:04X} 0100007F:{name[1]:04X} "
+        here, there = writer.get_extra_info("sockname")[1], writer.get_extra_info("peername")[1]
         for _ in range(2000):
-            lines = table.read_text("ascii").splitlines() if table.exists() else []
-            line = next((line for line in lines if far in line), None)
-            if line is None or line.split()[4].endswith(":00000000"):
+            if unread_bytes(there, here) == 0:
                 break
             await asyncio.sleep(0.0005)
         await asyncio.sleep(0.001)
+
+
+def unread_bytes(own: int, other: int) -> int:
+    """Bytes on loopback that wait to be read at the port `own`, from the port `other`; 0 where nothing tells."""
+    table = Path("/proc/net/tcp")
+    far = f"0100007F:{own:04X} 0100007F:{other:04X} "
+    for line in table.read_text("ascii").splitlines() if table.exists() else ():
+        if far in line:
+            return int(line.split()[4].partition(":")[2], 16)
+    return 0
 
 
 @contextmanager

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hexgate.errors import InputError
-from hexgate.wire.base import Ask, EventKind
+from hexgate.wire.base import Ask, EventKind, Gives
 from hexgate.wire.payload import PROTOCOL, SERVER, TRUNCATED
 from hexgate.wire.registry import DIALECTS, dialect
 
@@ -25,7 +26,8 @@ def test_every_dialect_is_what_its_entry_says() -> None:
     for name in DIALECTS:
         made = dialect(name)
         assert made.name == name
-        assert isinstance(made.generates, bool)
+        assert made.generates is (made.gives is Gives.TEXT)
+        assert made.streams or made.ends_with is None
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
@@ -39,10 +41,19 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 def test_listing_the_names_imports_no_dialect() -> None:
     code = (
         "import sys, hexgate.wire.registry; "
-        "print([m for m in sys.modules if m.startswith('hexgate.wire.o') or m == 'numpy'])"
+        "print([m for m in sys.modules if m.startswith(('hexgate.wire.o', 'hexgate.wire.t')) or m == 'numpy'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_dialect_needs_numpy() -> None:
+    code = (
+        "import sys; from hexgate.wire.registry import DIALECTS, dialect; [dialect(name) for name in DIALECTS]; "
+        "import hexgate.wire.template; print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_openai_chat_request() -> None:
@@ -88,6 +99,111 @@ def test_ollama_request() -> None:
     }
 
 
+HISTORY = ({"role": "user", "content": "u"}, {"role": "assistant", "content": "v"})
+TURNS = [{"role": "system", "content": "s"}, *HISTORY, {"role": "user", "content": "x"}]
+
+
+def test_a_conversation_goes_before_the_prompt() -> None:
+    ask = Ask(prompt="x", system="s", messages=HISTORY, model="m", stop=("\n", "END"))
+    assert body("openai-chat", ask)["messages"] == TURNS
+    assert body("openai-chat", ask)["stop"] == ["\n", "END"]
+    assert body("ollama-chat", ask) == {
+        "model": "m",
+        "messages": TURNS,
+        "stream": True,
+        "options": {"num_predict": 128, "temperature": 0.0, "seed": 0, "stop": ["\n", "END"]},
+    }
+    assert dialect("ollama-chat").request(ask).path == "/api/chat"
+    assert body("openai-responses", replace(ask, stop=()))["input"] == TURNS
+
+
+@pytest.mark.parametrize(
+    "message", [{"role": "robot", "content": "x"}, {"role": "user"}, {"role": "user", "content": None}, {}]
+)
+def test_a_turn_that_is_none(message: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="not a role and a text"):
+        dialect("openai-chat").request(Ask(prompt="x", messages=(message,)))
+
+
+def test_openai_responses_request() -> None:
+    request = dialect("openai-responses").request(Ask(prompt="x", model="m", max_tokens=5, top_p=0.9))
+    assert (request.path, request.headers["accept"]) == ("/responses", "text/event-stream")
+    assert json.loads(request.body) == {
+        "model": "m",
+        "input": [{"role": "user", "content": "x"}],
+        "max_output_tokens": 5,
+        "temperature": 0.0,
+        "top_p": 0.9,
+        "stream": True,
+        "store": False,
+    }
+
+
+def test_embeddings_requests() -> None:
+    ask = Ask(prompt="x", system="s", model="m", options={"dimensions": 8})
+    request = dialect("openai-embeddings").request(ask)
+    assert (request.path, request.headers["accept"]) == ("/embeddings", "application/json")
+    assert body("openai-embeddings", ask) == {
+        "model": "m",
+        "input": "s\n\nx",
+        "encoding_format": "float",
+        "dimensions": 8,
+    }
+    assert dialect("ollama-embed").request(ask).path == "/api/embed"
+    assert body("ollama-embed", Ask(prompt="x", model="m")) == {"model": "m", "input": "x"}
+    more = Ask(prompt="x", model="m", options={"options": {"num_ctx": 9}, "truncate": False})
+    assert body("ollama-embed", more) == {
+        "model": "m",
+        "input": "x",
+        "truncate": False,
+        "options": {"num_ctx": 9},
+    }
+
+
+def test_tgi_request() -> None:
+    ask = Ask(prompt="x", system="s", max_tokens=5, stop=("a",), options={"parameters": {"top_k": 3}})
+    assert dialect("tgi").request(ask).path == "/generate_stream"
+    assert body("tgi", ask) == {
+        "inputs": "s\n\nx",
+        "parameters": {
+            "max_new_tokens": 5,
+            "details": True,
+            "do_sample": False,
+            "seed": 0,
+            "stop": ["a"],
+            "top_k": 3,
+        },
+    }
+    warm = Ask(prompt="x", temperature=0.5, top_p=0.9, seed=None, stream=False)
+    assert dialect("tgi").request(warm).path == "/generate"
+    assert body("tgi", warm)["parameters"] == {
+        "max_new_tokens": 128,
+        "details": True,
+        "do_sample": True,
+        "temperature": 0.5,
+        "top_p": 0.9,
+    }
+    assert "top_p" not in body("tgi", Ask(prompt="x", top_p=1.0))["parameters"]
+
+
+def test_triton_generate_request() -> None:
+    ask = Ask(prompt="x", model="a/b", max_tokens=5, options={"parameters": {"top_k": 3}, "bad_words": ""})
+    assert dialect("triton-generate").request(ask).path == "/v2/models/a%2Fb/generate_stream"
+    assert body("triton-generate", ask) == {
+        "text_input": "x",
+        "parameters": {"stream": True, "max_tokens": 5, "temperature": 0.0, "seed": 0, "top_k": 3},
+        "bad_words": "",
+    }
+    plain = Ask(prompt="x", model="m", stream=False, seed=None, top_p=0.5)
+    assert dialect("triton-generate").request(plain).path == "/v2/models/m/generate"
+    assert body("triton-generate", plain)["parameters"] == {
+        "stream": False,
+        "max_tokens": 128,
+        "temperature": 0.0,
+        "top_p": 0.5,
+    }
+
+
 def test_kserve_request() -> None:
     ask = Ask(
         inputs=[[1, 2, 3, 4], [5, 6, 7, 8]],
@@ -109,12 +225,33 @@ def test_predict_request() -> None:
     assert body("predict", Ask(inputs=[[1, 2.5]])) == {"inputs": [[1.0, 2.5]]}
 
 
+WITHOUT_TURNS = (
+    "openai-completions",
+    "openai-embeddings",
+    "ollama-generate",
+    "ollama-embed",
+    "triton-generate",
+    "tgi",
+)
+
+
 @pytest.mark.parametrize(
     ("name", "ask"),
     [
         ("openai-chat", Ask(inputs=[[1.0]])),
         ("openai-completions", Ask(inputs=[[1.0]])),
         ("ollama-generate", Ask(inputs=[[1.0]])),
+        ("openai-responses", Ask(inputs=[[1.0]])),
+        ("openai-responses", Ask(prompt="x", stop=("a",))),
+        ("openai-embeddings", Ask(inputs=[[1.0]])),
+        ("ollama-chat", Ask(inputs=[[1.0]])),
+        ("ollama-chat", Ask(prompt="x", options={"options": 3})),
+        ("ollama-embed", Ask(inputs=[[1.0]])),
+        ("tgi", Ask(inputs=[[1.0]])),
+        ("triton-generate", Ask(prompt="x")),
+        ("triton-generate", Ask(prompt="x", model="m", stop=("a",))),
+        ("triton-generate", Ask(inputs=[[1.0]], model="m")),
+        *((name, Ask(prompt="x", model="m", messages=HISTORY)) for name in WITHOUT_TURNS),
         ("kserve-v2", Ask(prompt="x", model="m")),
         ("kserve-v2", Ask(inputs=[[1.0]])),
         ("kserve-v2", Ask(inputs=[[1.0]], model="m", options={"input_shape": [2, 2]})),

@@ -102,7 +102,7 @@ def _load() -> tuple[Flag, ...]:
         _flag(
             "--drain-s",
             type=_FROM_0,
-            en="Longest wait after the last send for what is in flight; what then has not ended counts as unfinished. [60]",
+            en="Longest wait after the last send; what is in flight after that counts as unfinished. [60]",
             zh="最后一次发送后等待在途请求的最长秒数；仍未结束的记为未完成。[60]",
         ),
     )

@@ -124,7 +124,7 @@ def _code(error: HexgateError | None, *, stopped: bool, client: bool) -> int:
 
 _COLUMNS = {
     "rps": ("served/s", "完成/s"),
-    "output_tokens_per_s": ("tokens/s", "token/s"),
+    "output_tokens_per_s": ("tok/s", "token/s"),
     "ttft_p50_ms": ("TTFT p50", "TTFT p50"),
     "ttft_p99_ms": ("TTFT p99", "TTFT p99"),
     "tpot_p50_ms": ("TPOT p50", "TPOT p50"),
@@ -137,22 +137,21 @@ _COLUMNS = {
 def _table(steps: Sequence[Step]) -> Table:
     """One row for each load, in order of rate."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(text("asked/s", "要求/s"), justify="right")
-    table.add_column("s", justify="right")
+    table.add_column(text("asked/s", "要求/s"), justify="right", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
     shown = [name for name in _COLUMNS if any(step.figures[name] is not None for step in steps)]
     for name in shown:
         table.add_column(text(*_COLUMNS[name]), justify="right")
-    table.add_column(text("SLO", "SLO"))
-    table.add_column("")
+    table.add_column("SLO")
     for step in sorted(steps, key=lambda one: (one.rate_rps, one.seconds)):
         figures = [_short(step.figures[name]) for name in shown]
-        table.add_row(_short(step.rate_rps), _short(step.seconds), *figures, _kept(step), step.folder)
+        table.add_row(_short(step.rate_rps), _short(step.seconds), *figures, _kept(step))
     return table
 
 
 def _kept(step: Step) -> str:
     if step.reasons:
-        return text("client too slow", "客户端过慢")
+        return text("client slow", "客户端慢")
     kept = {one.kept for one in step.judged}
     if not kept:
         return "-"
@@ -162,4 +161,4 @@ def _kept(step: Step) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "-" if value is None else number(float(f"{value:.4g}"))
+    return "-" if value is None else number(float(f"{value:.3g}"))

@@ -24,7 +24,7 @@ from hexgate.load.slo_judge import Judged, Kept
 from hexgate.load.translate import SHARES, Translated, Translation, translate
 from hexgate.report.numbers import number
 
-__all__ = ["Leaving", "conclude_load", "judged_lines", "leave", "translated"]
+__all__ = ["Leaving", "conclude_load", "judged_lines", "leave", "translated", "translation_notes"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,11 @@ def conclude_load(measured: Sequence[Measured], out: Path, leaving: Leaving) -> 
     """
     code = conclude_measured(measured, quiet=leaving.quiet)
     first = measured[0]
-    if not leaving.quiet and "slo" in first.artifact.data["method"]:
-        judged, _ = judge_folder(first, Slo.from_json(first.artifact.data["method"]["slo"]))
+    if not leaving.quiet and first.artifact.data["method"].get("slo"):
+        judged, reasons = judge_folder(first, Slo.from_json(first.artifact.data["method"]["slo"]))
+        if reasons:
+            nothing = "the client did not keep up, so this says nothing of the target:"
+            click.echo(text(nothing, "客户端未能跟上，下列结果不说明目标："), err=True)
         for line in judged_lines(judged):
             click.echo(line, err=True)
     if leaving.exports:
@@ -70,6 +73,8 @@ def conclude_load(measured: Sequence[Measured], out: Path, leaving: Leaving) -> 
             found = translate(Records.open(reader.path("requests")), leaving.dialect_of)
             for table in translated(found):
                 console().print(table)
+            for line in translation_notes(found):
+                click.echo(f"  {line}", err=True)
     return code
 
 
@@ -119,12 +124,17 @@ def translated(found: Translation) -> list[Table]:
     rates = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for rate in found.rates:
         value = "-" if rate.value is None else f"{_short(rate.value)}{rate.unit and ' ' + rate.unit}"
-        rates.add_row(Text(rate.name), value, Text(text(*rate.why), style="dim"))
-    for one in found.requests:
-        if said := _noted(one):
-            rates.add_row(Text(one.measure.name), "", Text(said, style="dim"))
-    rates.add_row("", "", Text(_symbols(), style="dim"))
+        rates.add_row(Text(rate.name), value)
     return [requests, rates]
+
+
+def translation_notes(found: Translation) -> list[str]:
+    """What the symbols are, what cannot be had and why, and what differs from the tool's own figures."""
+    said = {one.measure.name: note for one in found.requests if (note := _noted(one))}
+    said |= {
+        rate.name: text(*rate.why) for rate in found.rates if rate.value is None or rate.name == "duration"
+    }
+    return [_symbols(), *(f"{name}: {note}" for name, note in said.items())]
 
 
 def _noted(one: Translated) -> str:

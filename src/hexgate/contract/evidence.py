@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -245,30 +246,9 @@ class EvidenceReader:
         path = self.path(name)
         try:
             loaded: NDArray[Any] = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise EvidenceError(f"not an array file ({error})", where=str(path)) from None
+        except (ValueError, SyntaxError, TokenError, EOFError, OSError) as error:
+            raise EvidenceError(f"the array cannot be read ({error})", where=str(path)) from None
         return loaded
-
-    def rows_of_array(self, name: str) -> int:
-        """How many rows an array has, by its head.
-
-        Raises:
-            EvidenceError: if the file is not the one that was written, or no array.
-        """
-        import numpy as np
-
-        path = self.path(name)
-        try:
-            with path.open("rb") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
-                shape, _, dtype = (read or np.lib.format.read_array_header_2_0)(file)
-                rows, held = int(shape[0]), path.stat().st_size - file.tell()
-        except (ValueError, IndexError, OSError) as error:
-            raise EvidenceError(f"not an array file ({error})", where=str(path)) from None
-        if held != rows * dtype.itemsize:
-            raise EvidenceError("the array ends before its rows do", where=str(path))
-        return rows
 
     def document(self, name: str) -> dict[str, Any]:
         """One JSON document.

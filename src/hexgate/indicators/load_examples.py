@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.indicators.load_folder import LoadFolder, reply_lines, with_errors
-from hexgate.load.layout import NEVER, Outcome
+from hexgate.load.records import CHUNK, NEVER, Outcome
 
 __all__ = ["failures", "sampled_replies", "slowest"]
 
@@ -35,7 +35,7 @@ def failures(load: LoadFolder) -> dict[str, Any]:
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     others = 0
-    for rows, errors in with_errors(load):
+    for rows, errors in with_errors(load, CHUNK):
         failed = rows[rows["outcome"] != Outcome.OK]
         for index, number in zip(failed["index"].tolist(), failed["outcome"].tolist(), strict=True):
             outcome = Outcome(number).name.lower()

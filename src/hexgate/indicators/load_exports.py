@@ -30,6 +30,8 @@ _SPANS = {
 REQUEST_COLUMNS = (*COLUMNS, *_SPANS, "error")
 """The columns of a table of requests, whatever became of them. What is not known is empty, never -1 and never 0."""
 
+_ROWS = 8192
+"""Rows in memory at once, each of which is a thousand bytes of Python."""
 _WORDS = [outcome.name.lower() for outcome in Outcome]
 
 
@@ -43,7 +45,7 @@ def write_requests_csv(load: LoadFolder, path: Path) -> Path:
     def write(file: TextIO) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(REQUEST_COLUMNS)
-        for rows, errors in with_errors(load):
+        for rows, errors in with_errors(load, _ROWS):
             columns = [_plain(name, rows) for name in (*COLUMNS, *_SPANS)]
             texts = [errors.get(number, "") for number in rows["index"].tolist()]
             writer.writerows(zip(*columns, texts, strict=True))
@@ -67,7 +69,7 @@ def write_requests_parquet(load: LoadFolder, path: Path) -> Path:
     partial = path.with_name(path.name + PARTIAL)
     try:
         with parquet.ParquetWriter(partial, schema) as writer:
-            for rows, errors in with_errors(load):
+            for rows, errors in with_errors(load, _ROWS):
                 columns = [
                     *(_column(pa, name, rows) for name in (*COLUMNS, *_SPANS)),
                     pa.array([errors.get(number) for number in rows["index"].tolist()], pa.string()),

@@ -119,7 +119,7 @@ def reply_lines(load: LoadFolder) -> Iterator[bytes]:
             yield from file
 
 
-def with_errors(load: LoadFolder, size: int = 8192) -> Iterator[tuple[NDArray[np.void], dict[int, str]]]:
+def with_errors(load: LoadFolder, size: int) -> Iterator[tuple[NDArray[np.void], dict[int, str]]]:
     """The records, `size` at a time, and why those of them failed that did, by number.
 
     The lines of several shards, or of several threads, come in another order. They are sorted on the disk, so that

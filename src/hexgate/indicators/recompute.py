@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hexgate.contract.arrays import array_head
 from hexgate.contract.artifact import Artifact
 from hexgate.contract.canonical import canonical_bytes, parse_strict
 from hexgate.contract.consistency import lacking_evidence
@@ -101,7 +102,7 @@ def _rows(data: Mapping[str, Any], evidence: EvidenceReader) -> Iterator[_Pair]:
     for name, entry in data["evidence"].items():
         path = evidence.path(name)
         if path.name.endswith(".npy"):
-            found = evidence.rows_of_array(name)
+            found = array_head(path).rows
         elif path.name.endswith(".jsonl"):
             with path.open("rb") as file:
                 found = sum(1 for _ in file)

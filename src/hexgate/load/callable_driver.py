@@ -15,10 +15,10 @@ from hexgate.errors import InputError, TargetFailed
 from hexgate.load.attempt import Attempt
 from hexgate.load.errand import Errand, Ran, Stopped
 from hexgate.load.gather import gather
+from hexgate.load.layout import NEVER, Outcome
 from hexgate.load.plan import LoadKind
 from hexgate.load.readback import SlotFiles
 from hexgate.load.reading import EMPTY
-from hexgate.load.layout import NEVER, Outcome
 from hexgate.load.session import Session
 
 __all__ = ["CallOutcome", "CallableDriver"]

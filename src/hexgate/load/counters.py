@@ -93,8 +93,7 @@ class Counters:
         """A request was taken up, so long after it was due."""
         words = self._words
         words[_Place.ISSUED] += 1
-        if lag_ns > words[_Place.LAG_MAX]:
-            words[_Place.LAG_MAX] = lag_ns
+        words[_Place.LAG_MAX] = max(words[_Place.LAG_MAX], lag_ns)
 
     def end(self, outcome: Outcome, latency_ns: int | None, received: int = 0) -> None:
         """A request is over, with its latency where that counts and the bytes that came."""

@@ -76,6 +76,8 @@ class Course:
         """Units that were begun and are not over."""
         self._waiting: deque[Flight] = deque()
         """Taken up under a cap that is reached."""
+        self._thinking: dict[Flight, asyncio.TimerHandle] = {}
+        """Turns whose reply a user reads before the next."""
         self._start_ns = 0
         self._timed_ns: int | None = None
         self._deadline_ns: int | None = None
@@ -84,9 +86,9 @@ class Course:
         self._unreachable = 0
         self._last_error = ""
         self._sample_ns = 0
-        self._over: asyncio.Future[None] | None = None
-        self._alarm: Alarm | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._alarm = Alarm(self._launch_due if work.open_loop else self._launch_slots)
 
     async def warm(self) -> None:
         """Open the connections that the first requests will use."""
@@ -98,10 +100,7 @@ class Course:
 
         The result has the worker's entry of the document `client`, and how the run ended.
         """
-        self._loop = asyncio.get_running_loop()
-        self._over = self._loop.create_future()
         self._start_ns = start_ns
-        self._alarm = Alarm(self._launch_due if self._work.open_loop else self._launch_slots)
         watch = Watch(self._sender, self._counters, self._tick)
         watch.begin()
         self._counters.state = State.RUNNING
@@ -131,7 +130,6 @@ class Course:
 
     def _launch_due(self) -> None:
         """Open loop: take up everything that is due, and set the alarm for what comes next."""
-        assert self._alarm is not None
         cap, turns = self._work.slots, self._work.turns
         for _ in range(_BATCH):
             unit = self._next
@@ -218,12 +216,11 @@ class Course:
                 self._stop("unreachable", self._work.drain_ns)
         elif flight.fault != Fault.ABANDONED:
             self._unreachable = 0
-        if self._talk is not None and self._go_on(flight, outcome):
+        if self._talk is not None and self._go_on(self._talk, flight, outcome):
             return
         self._open -= 1
         if flight.fault:
             # Not from inside of the transport's call: a server that refuses everything would nest these.
-            assert self._loop is not None
             self._loop.call_soon(self._follow)
         else:
             self._follow()
@@ -237,38 +234,37 @@ class Course:
             self._take()
         self._finish_if_over()
 
-    def _go_on(self, flight: Flight, outcome: Outcome) -> bool:
+    def _go_on(self, talk: Talk, flight: Flight, outcome: Outcome) -> bool:
         """Conversations: send the turn that follows, or write down that it cannot be. Whether one was sent."""
-        assert self._talk is not None and self._loop is not None
         if flight.turn + 1 >= self._work.turns:
-            self._talk.end(flight)
+            talk.end(flight)
             return False
         reply = self._reader.read(flight) if outcome is Outcome.OK else None
         if self._stopped is None and reply is not None and reply.outcome is Outcome.OK:
-            self._loop.call_later(self._work.think_ns / 1e9, self._speak, flight, reply.text or "")
+            think_s = self._work.think_ns / 1e9
+            self._thinking[flight] = self._loop.call_later(
+                think_s, self._speak, talk, flight, reply.text or ""
+            )
             return True
+        self._break_off(talk, flight, "a turn before it did not succeed")
+        return False
+
+    def _break_off(self, talk: Talk, flight: Flight, why: str) -> None:
+        """Write down that the turns after this one are not sent."""
         for turn in range(flight.turn + 1, self._work.turns):
             missed = self._turn_after(flight, turn, NEVER)
-            missed.fault = Fault.SKIPPED
-            missed.error = "the turn before it in its conversation did not succeed"
+            missed.fault, missed.error = Fault.SKIPPED, why
             self._counters.issue(0)
             self._counters.end(Outcome.NOT_SENT, None)
             self._spool.add(missed)
-        self._talk.end(flight)
-        return False
+        talk.end(flight)
 
-    def _speak(self, before: Flight, reply: str) -> None:
-        assert self._talk is not None
-        if self._stopped is not None:
-            self._go_on(before, Outcome.UNFINISHED)
-            self._open -= 1
-            self._finish_if_over()
-            return
-        now = time.monotonic_ns()
-        flight = self._turn_after(before, before.turn + 1, now)
+    def _speak(self, talk: Talk, before: Flight, reply: str) -> None:
+        del self._thinking[before]
+        flight = self._turn_after(before, before.turn + 1, time.monotonic_ns())
         if self._work.open_loop:
             flight.due_ns = before.end_ns + self._work.think_ns
-        flight.request = self._talk.request(flight, reply)
+        flight.request = talk.request(flight, reply)
         self._counters.issue(0)
         self._send(flight)
 
@@ -285,7 +281,8 @@ class Course:
         if not 200 <= flight.status < 300:
             return Outcome.ERROR
         tail = flight.pieces[-1][-_TAIL_BYTES:] if flight.pieces else b""
-        doubtful = not tail or (self._ends_with is not None and self._ends_with not in tail)
+        mark = self._ends_with if self._work.streams[flight.item] else b"}"
+        doubtful = not tail or (mark is not None and mark not in tail)
         if not doubtful and flight.end_ns < self._sample_ns:
             return Outcome.OK
         if sum(map(len, flight.pieces)) > _SAMPLE_BYTES:
@@ -333,9 +330,15 @@ class Course:
         """What waits for a slot is not sent any more."""
         while self._waiting:
             flight = self._waiting.popleft()
-            flight.fault, flight.error = Fault.ABANDONED, "the run was stopped"
+            flight.fault, flight.error = Fault.ABANDONED, "the run was over"
             self._ended(flight)
+        for flight, timer in list(self._thinking.items()):
+            timer.cancel()
+            del self._thinking[flight]
+            if self._talk is not None:
+                self._break_off(self._talk, flight, "the run was over")
+            self._open -= 1
 
     def _finish_if_over(self) -> None:
-        if self._next is None and self._open == 0 and self._over is not None and not self._over.done():
+        if self._next is None and self._open == 0 and not self._over.done():
             self._over.set_result(None)

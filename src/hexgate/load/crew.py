@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import hexgate
 from hexgate.contract.canonical import parse_strict
@@ -61,7 +62,7 @@ class Crew:
     def _started(self, worker: int, line: bytes) -> _Member:
         complaint = self._folder / f"worker-{worker}.err"
         with complaint.open("wb") as errors:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            process = subprocess.Popen(
                 [sys.executable, "-m", "hexgate.load.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -69,12 +70,9 @@ class Crew:
                 # Python puts the working folder first on its path: in this one it finds this very package.
                 cwd=Path(hexgate.__file__).resolve().parent.parent,
             )
-        assert process.stdin is not None
-        try:
-            process.stdin.write(line)
-            process.stdin.close()
-        except OSError:
-            pass  # It died: `_look` finds out.
+        # One that died already is found by `_look`.
+        with suppress(OSError), cast("IO[bytes]", process.stdin) as pipe:
+            pipe.write(line)
         return _Member(process, complaint)
 
     def run(self, ran: Ran, instants: DueInstants) -> None:

@@ -167,7 +167,9 @@ def _even(
         yield np.concatenate(numbers), np.concatenate(rows)
 
 
-def _read(file: IO[bytes] | None, dtype: np.dtype[Any], width: int, first: int, count: int) -> NDArray[np.void]:
+def _read(
+    file: IO[bytes] | None, dtype: np.dtype[Any], width: int, first: int, count: int
+) -> NDArray[np.void]:
     if file is None:
         return np.empty(0, dtype=dtype)
     file.seek(first * width)
@@ -179,7 +181,9 @@ def _copy(
     chunk: NDArray[np.void], places: NDArray[np.void], sources: Sequence[IO[bytes]], replies: IO[bytes]
 ) -> int:
     copied = 0
-    columns = zip(chunk["worker"].tolist(), *(places[name].tolist() for name in _PLACES.names or ()), strict=True)
+    columns = zip(
+        chunk["worker"].tolist(), *(places[name].tolist() for name in _PLACES.names or ()), strict=True
+    )
     for worker, offset, length in columns:
         if length:
             source = sources[worker]

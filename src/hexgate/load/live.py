@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.load.counters import BOUNDS_S, Counters, State
-from hexgate.load.layout import Outcome
 from hexgate.load.plan import LoadKind
 from hexgate.load.shard import Shard
 

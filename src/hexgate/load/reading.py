@@ -45,11 +45,13 @@ def exchange_of(flight: Flight) -> Exchange:
             f"redirected ({flight.status}) to {_public(flight.location)}; redirects are not followed, "
             "so name that address instead"
         )
-    elif fault is None and flight.encoding:
+    elif flight.encoding:
         try:
             pieces = plain_pieces(pieces, flight.encoding, most_bytes=MOST_BODY_BYTES)
         except BadContent as bad:
-            fault, error = Fault.PROTOCOL, str(bad)
+            pieces = [*bad.plain]
+            if fault is None:
+                fault, error = Fault.PROTOCOL, str(bad)
     stamps: list[int] = []
     begin = 0
     for stamp, end in zip(flight.read_ns, flight.read_ends, strict=True):
@@ -89,8 +91,8 @@ def read_exchange(
     if exchange.fault in {Fault.ABANDONED, Fault.SKIPPED} and exchange.sent_ns < 0:
         return Attempt(Outcome.NOT_SENT, error=f"not_sent: {exchange.error}")
     good_status = exchange.status is not None and 200 <= exchange.status < 300
-    events = dialect.events(exchange.pieces, stream=stream) if good_status and exchange.pieces else []
-    outcome, error = _outcome(exchange, dialect, events, stream=stream)
+    events = dialect.events(exchange.pieces, stream=stream) if good_status else []
+    outcome, error = _outcome(exchange, events)
     if outcome is Outcome.OK and (fault := _no_answer(dialect, events, inputs, classes)) is not None:
         outcome, error = Outcome.ERROR, fault
     stamps = exchange.piece_ns
@@ -132,15 +134,13 @@ def _masked(text: str, secret: str | None) -> str:
     return text.replace(secret, "***") if secret else text
 
 
-def _outcome(
-    exchange: Exchange, dialect: Dialect, events: Sequence[Event], *, stream: bool
-) -> tuple[Outcome, str | None]:
+def _outcome(exchange: Exchange, events: Sequence[Event]) -> tuple[Outcome, str | None]:
     status = exchange.status
     if exchange.fault is not None:
         return _FAULTS[exchange.fault], f"{exchange.fault.name.lower()}: {exchange.error}"
     if status is None or not 200 <= status < 300 or status in _NO_CONTENT:
         return Outcome.ERROR, f"http_{status}: {_complaint(exchange.pieces)}"
-    for event in events or dialect.events([], stream=stream):
+    for event in events:
         if event.kind is EventKind.ERROR:
             cut = event.text.startswith(TRUNCATED_TEXT)
             return (Outcome.TRUNCATED if cut else Outcome.ERROR), event.text

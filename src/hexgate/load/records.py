@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hexgate.contract.arrays import array_head
 from hexgate.errors import EvidenceError
-from hexgate.load.layout import COLUMNS, NEVER, ROW_BYTES, Outcome
+from hexgate.load.layout import COLUMNS, NEVER, Outcome
 
 __all__ = ["NEVER", "RECORD", "Outcome", "Records"]
 
@@ -38,19 +39,10 @@ class Records:
         Raises:
             EvidenceError: if they are not records, or the file ends before its rows do.
         """
-        try:
-            with path.open("rb") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
-                shape, _, dtype = (read or np.lib.format.read_array_header_2_0)(file)
-                offset = file.tell()
-        except (OSError, ValueError) as error:
-            raise EvidenceError(f"the records cannot be read ({error})", where=str(path)) from None
-        if dtype != RECORD or len(shape) != 1:
+        head = array_head(path)
+        if head.dtype != RECORD:
             raise EvidenceError("the records have other columns than this version writes", where=str(path))
-        if path.stat().st_size != offset + shape[0] * ROW_BYTES:
-            raise EvidenceError("the file of records ends before its rows do", where=str(path))
-        return cls(path, offset, int(shape[0]), None)
+        return cls(path, head.offset, head.rows, None)
 
     @classmethod
     def of(cls, array: NDArray[np.void]) -> Records:

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hexgate.contract.arrays import array_head
 from hexgate.errors import EvidenceError
 from hexgate.load.draws import ExponentialGaps, GammaGaps, Shuffles
 from hexgate.load.pacers import Shape, expected, inverse, length_s, warmup_rps
@@ -262,22 +263,12 @@ class FileRows:
         Raises:
             EvidenceError: if they are not rows of a plan, or the file ends before they do.
         """
-        try:
-            with path.open("rb") as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
-                shape, _, dtype = (read or np.lib.format.read_array_header_2_0)(file)
-                offset = file.tell()
-            size = path.stat().st_size
-        except (OSError, ValueError) as error:
-            raise EvidenceError(f"the load plan cannot be read ({error})", where=str(path)) from None
-        if dtype != PLAN_ROW or len(shape) != 1:
+        head = array_head(path)
+        if head.dtype != PLAN_ROW:
             raise EvidenceError(
                 "the rows of the load plan have other columns than due_ns and item", where=str(path)
             )
-        if size != offset + shape[0] * PLAN_ROW.itemsize:
-            raise EvidenceError("the file of the load plan ends before its rows do", where=str(path))
-        return cls(path, offset, int(shape[0]))
+        return cls(path, head.offset, head.rows)
 
     def __len__(self) -> int:
         return self.rows

@@ -271,12 +271,24 @@ class _Search:
         except KeyboardInterrupt:
             ended = Ended.STOPPED
         except _ClientLimit:
-            ended = Ended.CLIENT
+            ended = self._below_the_client()
         except _TooSlow:
             ended = Ended.NEVER
         found = self._shown()
         above = [probe.rate_rps for probe in self._probes if found is None or probe.rate_rps > found]
         return Found(ended, found, min(above, default=None), tuple(self._probes))
+
+    def _below_the_client(self) -> Ended:
+        """Show at least the highest rate that was not missed, where this machine cannot send more."""
+        rates = [
+            one.rate_rps for one in self._probes if one.answer.verdict in (Verdict.MET, Verdict.UNDECIDED)
+        ]
+        if rates and self._shown() is None:
+            try:
+                self._decide(max(rates), 1.0)
+            except (_ClientLimit, KeyboardInterrupt):
+                return Ended.CLIENT
+        return Ended.CLIENT
 
     def _shown(self) -> float | None:
         """The highest rate that was shown to keep the limits, and at which no later probe missed them."""
@@ -302,21 +314,22 @@ class _Search:
     def _narrow(self, low: float, high: float) -> Ended:
         """Draw the range together until its lower end is shown and its upper end is near.
 
-        The first guess is what the target served while it had too much. From a guess the next one is so far away as
-        the last step, doubled, and the middle of the range, on the scale of ratios, once that is nearer.
+        The first guess is just below what the target served while it had too much. From there guesses go a width at
+        a time, then twice and four times as far, until the middle of the range, on the scale of ratios, is nearer.
         """
-        guess, stride = self._served(low, high), 1.0 + self._probing.width
+        guess, power = self._served(low, high), 1.0
         while True:
             middle = math.sqrt(low * high)
             is_narrow = high / low <= (1.0 + self._probing.width) * _SLACK
             if is_narrow and self._is_sure(low):
                 return Ended.MOST if low == self._most_rps else Ended.FOUND
             rate = low if is_narrow else guess or middle
-            is_kept = self._decide(rate, high / low if guess is None else stride**2)
+            is_kept = self._decide(rate, 1.0 if guess is not None else high / low)
             if guess is not None:
+                stride = (1.0 + self._probing.width) ** max(power / 2.0, 1.0)
+                power *= 2.0
                 guess = rate * stride if is_kept else rate / stride
                 guess = guess if (guess < middle if is_kept else guess > middle) else None
-                stride = stride**2
             if is_kept:
                 low = rate
             elif rate > low:

@@ -32,8 +32,7 @@ class Tally:
         for duration in durations_ns:
             self.count += 1
             self._sum_ns += duration
-            if duration > self.maximum_ns:
-                self.maximum_ns = duration
+            self.maximum_ns = max(self.maximum_ns, duration)
             if self._minimum_ns is None or duration < self._minimum_ns:
                 self._minimum_ns = duration
             if duration <= 0:

@@ -95,8 +95,7 @@ class Watch:
         # A look that comes late counts once for every look that should have been: else a stall hides itself.
         missed = lag // TICK_NS
         self._lag.add(lag - TICK_NS * which for which in range(min(missed, 6000) + 1))
-        if lag > self._lag_max_ns:
-            self._lag_max_ns = lag
+        self._lag_max_ns = max(self._lag_max_ns, lag)
         self._each_tick(now)
         self._due_ns += TICK_NS * (missed + 1)
         if now - self._second_ns >= _SECOND_NS:

@@ -1,4 +1,4 @@
-"""What a worker is given: where to send, what, when, and where to write it down. Made by the crew, read by the worker."""
+"""What a worker is given: where to send, what, when, and where to write it down."""
 
 from __future__ import annotations
 

@@ -42,9 +42,7 @@ def main() -> None:
     control, blocks = counter_file(folder / "counters")
     counters = blocks[work.worker]
     spoken = dialect(work.dialect)
-    reader = Reader(
-        spoken, streams=work.streams, inputs=work.inputs, classes=work.classes, secret=secret
-    )
+    reader = Reader(spoken, streams=work.streams, inputs=work.inputs, classes=work.classes, secret=secret)
     talk = Talk(folder, origin, spoken) if work.turns > 1 else None
     spool = SpoolWriter(folder / f"{work.stem}.spool")
 
@@ -53,7 +51,12 @@ def main() -> None:
             from hexgate.load.httpx_sender import HttpxSender
 
             return HttpxSender(
-                origin, timeout_s=work.timeout_s, ended=ended, proxy=work.proxy, http2=work.http2, ca=work.ca_file
+                origin,
+                timeout_s=work.timeout_s,
+                ended=ended,
+                proxy=work.proxy,
+                http2=work.http2,
+                ca=work.ca_file,
             )
         tls = ssl.create_default_context(cafile=work.ca_file) if origin.tls else None
         return HttpSender(origin, timeout_s=work.timeout_s, ended=ended, tls_context=tls)

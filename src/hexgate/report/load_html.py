@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hexgate.report.load_drawn import OUTCOMES, PERCENTILES, load_charts
+from hexgate.report.load_drawn import OUTCOMES, PERCENTILES, Chart, load_charts
 from hexgate.report.load_words import WORDS, word
 from hexgate.report.numbers import amount, is_number, number, percent
 from hexgate.report.text import Both, Lang, clean, same
@@ -25,6 +25,7 @@ Json = Mapping[str, Any]
 
 MOST_BYTES = 1_000_000
 """A page is not larger than this."""
+_MOST_CHART_BYTES = 700_000
 
 GLYPHS = {"complete": "●", "partial": "◐", "invalid": "!", "failed": "∅"}
 _STYLES = {"complete": "unjudged", "partial": "inconclusive", "invalid": "invalid", "failed": "missing"}
@@ -62,6 +63,7 @@ def render_load_html(
     js = (_TEMPLATES / "report.js").read_text("utf-8")
     css = "".join((_TEMPLATES / name).read_text("utf-8") for name in ("report.css", "load.css"))
     status = statistics["status"]["overall"]
+    charts, cut = _fitting(load_charts(statistics, lang))
     return (
         _environment()
         .get_template("load.html.j2")
@@ -85,7 +87,8 @@ def render_load_html(
             rates=_rates(statistics["rates"]),
             totals=_totals(statistics),
             missing=_missing(statistics["missing"]),
-            charts=load_charts(statistics, lang),
+            charts=charts,
+            cut=cut,
             failures=statistics["failures"]["reasons"],
             more=statistics["failures"]["others"],
             slowest=statistics["slowest"],
@@ -95,6 +98,16 @@ def render_load_html(
             folder=shlex.quote(clean(statistics["folder"], 300)),
         )
     )
+
+
+def _fitting(charts: Sequence[Chart]) -> tuple[list[Chart], int]:
+    """The charts that a page has room for, from the first, and how many it has not."""
+    room = _MOST_CHART_BYTES
+    for place, (_, drawn) in enumerate(charts):
+        room -= len(drawn.encode("utf-8"))
+        if room < 0:
+            return list(charts[:place]), len(charts) - place
+    return list(charts), 0
 
 
 def _environment() -> Environment:

@@ -33,7 +33,7 @@ def log_bins(histogram: LogHistogram, *, most: int = 64) -> dict[str, list[float
         return None
     least = max(histogram.minimum, spans[0][0])
     greatest = max(histogram.maximum, least * _LEAST_RATIO)
-    narrowest = math.floor(math.log(greatest / least) / math.log(_BUCKET_RATIO))
+    narrowest = math.floor((math.log(greatest) - math.log(least)) / math.log(_BUCKET_RATIO))
     bins = max(min(most, narrowest, max(_FEWEST, round(3.0 * math.sqrt(histogram.count)))), 1)
     edges = np.geomspace(least, greatest, bins + 1)
     counts = np.zeros(bins)

@@ -62,11 +62,7 @@ class TemplateDialect:
         values = self._values(ask)
         path = SLOT.sub(lambda _: quote(ask.model, safe=""), template.path)
         accept = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}.get(template.stream)
-        headers = {"accept": accept or "application/json", **template.headers}
-        if template.body is None:
-            if ask.options:
-                raise InputError("a template with GET has no body for further fields", where=self.name)
-            return WireRequest(template.method, path, headers, b"")
+        usual = {"content-type": "application/json", "accept": accept or "application/json"}
         body = _filled(template.body, values)
         if ask.options:
             if not isinstance(body, dict):
@@ -74,9 +70,7 @@ class TemplateDialect:
                     "the template's body is no object that takes further fields", where=self.name
                 )
             body |= ask.options
-        return WireRequest(
-            template.method, path, {"content-type": "application/json", **headers}, body_bytes(body)
-        )
+        return WireRequest(template.method, path, {**usual, **template.headers}, body_bytes(body))
 
     def events(self, pieces: Sequence[bytes], *, stream: bool) -> list[Event]:  # noqa: ARG002 - the template says it
         """The events of a whole reply body.

@@ -28,13 +28,13 @@ PLACEHOLDERS = (
     "stream",
 )
 """What a body may name in braces."""
-SLOT = re.compile(r"\{([a-z_]+)\}")
-"""A placeholder in a text."""
+SLOT = re.compile(r"(?<!\{)\{([a-z_]+)\}(?!\})")
+"""A placeholder in a text. Double braces are not ours and stay as they are."""
 STREAMS = ("none", "sse", "ndjson")
 """How a reply comes: one JSON document, server-sent events, or lines of JSON."""
 COUNTS = ("prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
-_METHODS = ("POST", "PUT", "GET")
+_METHODS = ("POST", "PUT")
 _KEYS = (
     "method",
     "path",
@@ -67,7 +67,7 @@ class Template:
     headers: Mapping[str, str]
     """Headers of every request."""
     body: Any
-    """The body as JSON, with placeholders; None for a GET."""
+    """The body as JSON, with placeholders."""
     stream: str
     """One of `STREAMS`."""
     done: str | None
@@ -109,15 +109,12 @@ def read_template(file: str) -> Template:
     stream = _choice(fields, "stream", STREAMS, file)
     path = _text(fields, "path", file) or ""
     _check_path(path, file)
-    body = fields.get("body")
-    if (body is None) != (method == "GET"):
-        raise InputError("a body belongs to every method but GET", where=file, got=method)
     done = _text(fields, "done", file)
     if done is not None and (stream != "sse" or not done.strip()):
         raise InputError(
             "done is the text of the last server-sent event", where=file, hint="with stream: sse"
         )
-    named = _named(path, file) | _named(body, file)
+    named = _named(path, file) | _named(fields.get("body"), file)
     if not named & {"prompt", "messages"}:
         raise InputError(
             "the request has no place for the prompt", where=file, expected="{prompt} or {messages}"
@@ -132,7 +129,7 @@ def read_template(file: str) -> Template:
         method=method,
         path=path,
         headers=_headers(fields.get("headers", {}), file),
-        body=body,
+        body=fields["body"],
         stream=stream,
         done=done,
         text=_paths(fields, "text", file),

@@ -780,8 +780,7 @@ CASES = [
     ),
     Case(
         "texts that look like what is around them",
-        tuple(said(text) for text in ("id", "c1", "content", '"', "\\", '"}}]', "\n", "data: x", " ok"))
-        + (STOP, DONE),
+        (*map(said, ("id", "c1", "content", '"', "\\", '"}}]', "\n", "data: x", " ok")), STOP, DONE),
         Expected(
             text='idc1content"\\"}}]\ndata: x ok',
             events=9,
@@ -793,11 +792,11 @@ CASES = [
     ),
     Case(
         "a log probability of the token beside it",
-        tuple(
-            chat({"content": text}, logprobs={"content": [{"token": text, "logprob": -0.5}]})
-            for text in ("a", "b")
-        )
-        + (STOP, DONE),
+        (
+            *(said(text, logprobs={"content": [{"token": text, "logprob": -0.5}]}) for text in "ab"),
+            STOP,
+            DONE,
+        ),
         Expected(
             kinds="text text finish",
             text="ab",

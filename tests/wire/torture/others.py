@@ -1,13 +1,16 @@
-"""Replies of Text Generation Inference, Triton and the predictors."""
+"""Replies of Text Generation Inference, Triton, APIs that a template describes, and predictors."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hexgate.wire.base import Usage
 from support.torture import Case, Expected
-from wire.torture.build import ERROR, TRUNCATED, dumped, sse, token
+from wire.torture.build import DONE, ERROR, TRUNCATED, dumped, line, sse, token
 
+TEMPLATES = Path(__file__).parent / "templates"
+END = b"data: [END]\n\n"
 DETAILS = {"finish_reason": "eos_token", "generated_tokens": 3, "seed": None, "input_length": 6}
 LAST = token("</s>", special=True, generated_text="Hello", details=DETAILS)
 USAGE = Usage(prompt_tokens=6, output_tokens=3)
@@ -35,6 +38,16 @@ def triton(name: str, pieces: tuple[bytes, ...], expected: Expected, *, stream: 
 def predicted(name: str, spoken: str, fields: Any, expected: Expected) -> Case:
     body = fields if isinstance(fields, bytes) else dumped(fields).encode()
     return Case(f"{spoken}: {name}", (body,), expected, spoken, stream=False)
+
+
+def described(
+    name: str, file: str, pieces: tuple[bytes, ...], expected: Expected, *, stream: bool = True
+) -> Case:
+    return Case(f"template {file}: {name}", pieces, expected, f"template:{TEMPLATES / file}.json", stream)
+
+
+def delta(**fields: Any) -> bytes:
+    return sse({"type": "block_delta", "delta": fields}, event="block_delta")
 
 
 def said(text: Any) -> bytes:
@@ -177,6 +190,11 @@ CASES = [
         Expected(ERROR, "protocol: a reply without text_output", kinds=""),
     ),
     triton(
+        "a stream without text",
+        (said(""),),
+        Expected(ERROR, "empty: a reply without text", kinds="", text=""),
+    ),
+    triton(
         "a whole reply",
         (b'{"model_name": "m", "text_output": "Hello"}',),
         Expected(kinds="text", text="Hello", events=1, first_event=0),
@@ -219,4 +237,123 @@ CASES = [
         "rows of two widths", "predict", {"scores": [[1, 2], [1]]}, Expected(ERROR, "protocol: ", kinds="")
     ),
     predicted("a page of HTML", "predict", b"<html>", Expected(ERROR, "protocol: not JSON", kinds="")),
+    described(
+        "plain",
+        "events",
+        (
+            sse({"type": "start", "message": {"usage": {"input_tokens": 9}}}, event="start"),
+            sse({"type": "ping"}, event="ping"),
+            delta(thinking="hm"),
+            delta(text="Hel"),
+            delta(text="lo"),
+            sse({"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}, event="last"),
+            END,
+        ),
+        Expected(
+            kinds="usage reasoning text text finish usage",
+            text="Hello",
+            events=3,
+            usage=Usage(prompt_tokens=9, output_tokens=3),
+            first_event=0,
+            first_token=2,
+            first_answer=3,
+            last_token=4,
+        ),
+    ),
+    described(
+        "an error",
+        "events",
+        (delta(text="a"), sse({"failure": {"message": "overloaded"}})),
+        Expected(
+            ERROR,
+            "server: overloaded",
+            kinds="text",
+            text="a",
+            events=1,
+            first_event=0,
+            first_token=0,
+            first_answer=0,
+            last_token=0,
+        ),
+    ),
+    described(
+        "its last message lacks",
+        "events",
+        (delta(text="a"), delta(stop_reason="end_turn")),
+        Expected(
+            TRUNCATED,
+            "truncated: the stream ended behind its finish, without [END]",
+            kinds="text finish",
+            text="a",
+            events=1,
+            first_event=0,
+            first_token=0,
+            first_answer=0,
+            last_token=0,
+        ),
+    ),
+    described(
+        "another last message is no JSON",
+        "events",
+        (delta(text="a"), DONE),
+        Expected(
+            ERROR,
+            "protocol: not JSON",
+            kinds="text",
+            text="a",
+            events=1,
+            first_event=0,
+            first_token=0,
+            first_answer=0,
+            last_token=0,
+        ),
+    ),
+    described(
+        "text that is none", "events", (delta(text=["a"]),), Expected(ERROR, "protocol: a text", kinds="")
+    ),
+    described(
+        "plain",
+        "lines",
+        (line({"text": "Hel"}), line({"parts": [{"text": "lo"}], "text": "!"}), line({"over": True})),
+        Expected(
+            kinds="text text finish",
+            text="Hello",
+            events=2,
+            first_event=0,
+            first_token=0,
+            first_answer=0,
+            last_token=1,
+        ),
+    ),
+    described(
+        "no end",
+        "lines",
+        (line({"text": "Hel", "over": False}),),
+        Expected(
+            TRUNCATED,
+            "truncated: the reply ended without finish",
+            kinds="text",
+            text="Hel",
+            events=1,
+            first_event=0,
+            first_token=0,
+            first_answer=0,
+            last_token=0,
+        ),
+    ),
+    described("an error line", "lines", (line({"error": "no"}),), Expected(ERROR, "server: no", kinds="")),
+    described(
+        "plain",
+        "document",
+        (b'{"data": [{"the.text": "Hello", ', b'"tokens": 2}]}'),
+        Expected(kinds="text usage", text="Hello", events=1, usage=Usage(output_tokens=2), first_event=1),
+        stream=False,
+    ),
+    described(
+        "nothing where the text should be",
+        "document",
+        (b'{"data": []}',),
+        Expected(ERROR, "empty: a reply without text", kinds="", text=""),
+        stream=False,
+    ),
 ]
