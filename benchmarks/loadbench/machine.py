@@ -37,6 +37,8 @@ class Sample:
     """User and system, those that have ended with it."""
     rss_bytes: int
     """Resident now, all together; a page that two share counts twice."""
+    largest_bytes: int
+    """The most that one process ever held, as the kernel keeps it since its exec (ru_maxrss has our own as well)."""
 
 
 @dataclass
@@ -50,8 +52,6 @@ class Ran:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     """User and system time of all its processes, as the kernel accounts for them when they end."""
-    peak_mb: float = 0.0
-    """Resident memory of its largest process, MB of 10^6 bytes, as the kernel keeps it."""
     output: str = ""
     """The end of what it printed."""
     samples: list[Sample] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Ran:
         return self._cpu_at(end_ns) - self._cpu_at(begin_ns)
 
     def _cpu_at(self, at_ns: int) -> float:
-        before = Sample(self.started_ns, 0.0, 0)
+        before = Sample(self.started_ns, 0.0, 0, 0)
         for sample in self.samples:
             if sample.at_ns >= at_ns:
                 share = (at_ns - before.at_ns) / (sample.at_ns - before.at_ns)
@@ -71,8 +71,13 @@ class Ran:
 
     @property
     def peak_tree_mb(self) -> float:
-        """The most that its processes held at one sample, together."""
+        """The most that its processes held at one sample, together, MB of 10^6 bytes."""
         return max((sample.rss_bytes for sample in self.samples), default=0) / 1e6
+
+    @property
+    def peak_mb(self) -> float:
+        """The most that one of its processes ever held, MB of 10^6 bytes."""
+        return max((sample.largest_bytes for sample in self.samples), default=0) / 1e6
 
 
 def run(
@@ -112,7 +117,6 @@ def run(
     try:
         for pid, status, used in _ends(process.pid):
             ran.cpu_s += used.ru_utime + used.ru_stime
-            ran.peak_mb = max(ran.peak_mb, used.ru_maxrss * 1024 / 1e6)
             if pid == process.pid:
                 ran.wall_s = (time.monotonic_ns() - ran.started_ns) / 1e9
                 ran.returncode = process.returncode = os.waitstatus_to_exitcode(status)
@@ -158,14 +162,15 @@ def _sample(root: int, samples: list[Sample], every_s: float, over: threading.Ev
     while not over.wait(every_s):
         if len(known) == 1 or time.monotonic() - looked_s >= 1.0:
             known, looked_s = _session(root), time.monotonic()
-        rss = 0
+        rss = largest = 0
         at_ns = time.monotonic_ns()
         for pid in known:
             seen = _stat(pid)
             if seen is not None:
                 used[pid] = seen[1]
                 rss += seen[2]
-        samples.append(Sample(at_ns, sum(used.values()), rss))
+                largest = max(largest, _high_water(pid))
+        samples.append(Sample(at_ns, sum(used.values()), rss, largest))
 
 
 def _session(root: int) -> list[int]:
@@ -181,3 +186,13 @@ def _stat(pid: int) -> tuple[int, float, int] | None:
         return None
     after = fields[fields.rindex(")") + 2 :].split()
     return int(after[3]), (int(after[11]) + int(after[12])) * _TICK_S, int(after[21]) * _PAGE
+
+
+def _high_water(pid: int) -> int:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0

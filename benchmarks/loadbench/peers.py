@@ -199,9 +199,10 @@ _OFFLINE = {
 PEERS: dict[str, Peer] = {
     "sglang-rust": Peer("sglang", _sglang, dependencies=False, env=_OFFLINE),
     "vllm": Peer("vllm", _vllm, env={**_OFFLINE, "CUDA_VISIBLE_DEVICES": ""}),
-    "aiperf": Peer("aiperf", _aiperf, env=_OFFLINE),
+    # Told to be offline, it takes no tokenizer from a folder.
+    "aiperf": Peer("aiperf", _aiperf),
     "guidellm": Peer("guidellm", _guidellm, env={**_OFFLINE, "CUDA_VISIBLE_DEVICES": ""}),
-    "evalscope": Peer("evalscope", _evalscope, env=_OFFLINE),
+    "evalscope": Peer("evalscope[perf]", _evalscope, env=_OFFLINE),
 }
 
 
@@ -232,13 +233,14 @@ def command(setup: Setup, name: str, load: Load) -> Command:
     peer = PEERS[name]
     if setup.peers is not None and name not in setup.peers:
         raise Skip("left out by --peers")
-    binaries = _installed(setup, peer)
+    binaries = _installed(setup, name)
     words = tokenizer(setup.scratch)
     return lambda server, folder: peer.arguments(binaries, server.url, load, folder, words)
 
 
-def _installed(setup: Setup, peer: Peer) -> Path:
-    folder = setup.cache / peer.requirement
+def _installed(setup: Setup, name: str) -> Path:
+    peer = PEERS[name]
+    folder = setup.cache / name
     done = folder / "installed"
     failed = folder / "failed"
     if failed.exists():

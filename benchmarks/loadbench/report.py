@@ -83,7 +83,7 @@ def report(setup: Setup) -> Outcome:
     loads: dict[int, Path] = {}
 
     def hexgate(requests: int) -> Contender:
-        def once(_: int) -> Figures:
+        def once(_number: int) -> Figures:
             if requests not in loads:
                 loads[requests] = _load(setup, requests, setup.folder("load"))
             folder = setup.folder("report")

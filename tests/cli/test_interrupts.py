@@ -142,7 +142,7 @@ def test_a_stopped_run_on_a_model_in_this_process(name: str, stop: str, start: S
         "power_efficiency": ["--power-duration-s", "60", "--idle-s", "0.1"],
     }[name]
     run = start("run", "--indicator", name, "--model", "demo:", "--out", out, *further)
-    run.wait_until((tmp_path / f"{name}.plan.npy.gz").exists)
+    run.wait_until((tmp_path / f"{name}.plan.npy").exists)
     time.sleep(0.7)
 
     assert run.end(STOPS[stop]) == 130

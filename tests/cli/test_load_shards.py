@@ -27,6 +27,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has th
 Call = Callable[..., Ended]
 ARTIFACTS = ("latency_p99", "throughput_rps")
 PATIENCE_S = 60.0
+WHOLE = {0, 4}
+"""Codes of a shard that came to its end: 4 says that this machine was too busy for its own shards, which may be."""
 
 _PROGRAM = """
 import sys
@@ -148,7 +150,7 @@ def test_shards_are_merged_to_the_load_that_the_server_saw(
 ) -> None:
     shards = launch(count, "--concurrency", "8", "--duration", "2", "--warmup", "18")
     ends = [shard.end() for shard in shards]
-    assert [code for code, _ in ends] == [0] * count, ends
+    assert {code for code, _ in ends} <= WHOLE, ends
     found = documents(tmp_path / "shards")
     assert [one["shard"] for one in found] == [{"index": index, "count": count} for index in range(count)]
     assert [one["status"] for one in found] == ["complete"] * count
@@ -183,7 +185,7 @@ def test_an_open_loop_is_the_whole_plan(
 ) -> None:
     shards = launch(2, "--rate", "60", "--duration", "2", "--warmup", "7")
     for shard in shards:
-        assert shard.end()[0] in {0, 4}
+        assert shard.end()[0] in WHOLE
     call("load", "merge", tmp_path / "shards", "--out", tmp_path / "merged")
     latency = check(tmp_path / "merged" / "latency_p99.json")
     records, plan = array(latency, "requests"), array(latency, "plan")
@@ -201,7 +203,7 @@ def test_a_shard_that_is_killed(
     until(lambda: counted.chats > 100)
     shards[1].process.kill()
     shards[1].process.wait(PATIENCE_S)
-    assert shards[0].end()[0] == 0
+    assert shards[0].end()[0] in WHOLE
     assert [one["status"] for one in documents(tmp_path / "shards")] == ["complete", "failed"]
     merged = tmp_path / "merged"
     ended = call("load", "merge", tmp_path / "shards", "--out", merged)
@@ -228,7 +230,7 @@ def test_a_shard_that_is_stopped_keeps_what_it_did(
     until(lambda: counted.chats > 100)
     shards[0].process.send_signal(number)
     assert shards[0].end()[0] == 130
-    assert shards[1].end()[0] == 0
+    assert shards[1].end()[0] in WHOLE
     first = documents(tmp_path / "shards")[0]
     assert first["status"] == "partial"
     assert 0 < first["counts"]["succeeded"] < first["counts"]["requested"] == 600
@@ -246,7 +248,7 @@ def test_a_shard_that_is_stopped_before_the_start(
     document = tmp_path / "shards" / "0" / "load-shard-0-of-2.json"
     until(lambda: document.exists() and b"did not run to its end" in document.read_bytes())
     # Inside the wait for the start: it has another second or two to go.
-    until((document.parent / "load-shard-0-of-2.plan.npy.gz").exists)
+    until((document.parent / "load-shard-0-of-2.plan.npy").exists)
     shards[0].process.send_signal(signal.SIGINT)
     code, _ = shards[0].end()
     data = json.loads(document.read_bytes())

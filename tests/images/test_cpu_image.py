@@ -390,7 +390,7 @@ def _files_in(engine: Engine, container: str) -> list[tuple[str, float]]:
 def _measures(files: Sequence[tuple[str, float]]) -> bool:
     """Whether the load, which begins once its plan is written, has been sampled for a while."""
     times = {name.partition(".")[2]: time for name, time in files}
-    return times.get("resources.jsonl.partial", 0) > times.get("plan.npy.gz", float("inf")) + 2
+    return times.get("resources.jsonl.partial", 0) > times.get("plan.npy", float("inf")) + 2
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -8,36 +8,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from hexgate.load.figures import outcomes, throughput
 from hexgate.load.health import client_health
 from hexgate.load.latencies import Anchor, Latencies, latencies
 from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
-from hexgate.load.records import NEVER, RECORD, Outcome, Records
+from hexgate.load.records import NEVER, Outcome, Records
 from hexgate.load.tokens import TokenSource, output_tokens
+from hexgate.stats.histogram import LogHistogram
+from support.load_records import by_hand, reply
 
 MS = 1_000_000
 S = 1_000_000_000
 
 
-def array(*fields: dict[str, Any]) -> NDArray[np.void]:
-    """Rows with what is given, times in ns; the rest as for what never happened."""
-    made = np.zeros(len(fields), dtype=RECORD)
-    for name in RECORD.names or ():
-        if name not in {"item", "turn", "worker", "warmup", "outcome", "bytes"}:
-            made[name] = NEVER
-    made["index"], made["events"] = np.arange(len(fields)), 1
-    for number, given_fields in enumerate(fields):
-        for name, value in given_fields.items():
-            made[name][number] = value
-        if "issued_ns" not in given_fields:
-            made["issued_ns"][number] = max(made["due_ns"][number], made["sent_ns"][number])
-    return made
-
-
 def rows(*fields: dict[str, Any]) -> Records:
-    return Records.of(array(*fields))
+    return Records.of(by_hand(*fields))
 
 
 def all_of(found: Latencies, name: str) -> list[float]:
@@ -120,9 +106,9 @@ def test_replies_without_a_pace_have_none_and_are_counted() -> None:
 
 
 def test_who_counted_the_tokens() -> None:
-    assert output_tokens(array(stream(3), stream(4)))[1] is TokenSource.EVENTS
-    assert output_tokens(array(stream(3, tokens=5), {"output_tokens": 7}))[1] is TokenSource.SERVER
-    tokens, source = output_tokens(array({"sent_ns": 0, "end_ns": 1}))
+    assert output_tokens(by_hand(stream(3), stream(4)))[1] is TokenSource.EVENTS
+    assert output_tokens(by_hand(stream(3, tokens=5), {"output_tokens": 7}))[1] is TokenSource.SERVER
+    tokens, source = output_tokens(by_hand({"sent_ns": 0, "end_ns": 1}))
     assert (tokens.tolist(), source) == ([-1], None)
 
 
@@ -340,3 +326,91 @@ def test_in_flight_against_a_count_at_every_instant(spans: list[tuple[int, int]]
     records = rows(*[{"sent_ns": begin, "end_ns": begin + length} for begin, length in spans])
     counted = max(sum(begin <= now < begin + length for begin, length in spans) for now in range(101))
     assert throughput(records, closed(len(spans), concurrency=50)).in_flight_max == counted
+
+
+def test_output_tokens_by_the_second() -> None:
+    # A window from 0 s to 4 s; replies end at 0.2 s, 1.2 s, 2 s sharp and 3.2 s.
+    records = by_hand(
+        reply(0, output_tokens=10),
+        reply(S, output_tokens=20),
+        reply(2 * S - 200 * MS, due_ns=2 * S - 200 * MS, output_tokens=30),
+        reply(3 * S, output_tokens=5),
+    )
+    plan = constant(4, 1.0)
+    found = throughput(Records.of(records), plan)
+    assert found.window_s == 4.0
+    assert found.output_tokens_per_s == pytest.approx(65 / 4)
+    speed = found.token_speed
+    assert speed is not None
+    assert (speed.seconds, speed.maximum, speed.minimum, speed.by_events) == (4, 50.0, 0.0, False)
+    assert speed.std == pytest.approx(np.std([10, 50, 0, 5]))
+    # Events say when tokens came; each has the run's mean of 65 tokens over 44 events.
+    stream = {
+        "gaps_ms": LogHistogram().to_json(),
+        "events": 44,
+        "per_second": {"begin_s": 0, "events": [4, 40]},
+    }
+    by_events = throughput(Records.of(records), plan, stream=stream).token_speed
+    assert by_events is not None
+    assert by_events.by_events
+    assert (by_events.maximum, by_events.minimum) == (pytest.approx(40 * 65 / 44), 0.0)
+    short = throughput(Records.of(records[:1]), constant(1, 1.0))
+    assert short.token_speed is None
+    assert short.output_tokens_per_s == 10.0
+
+
+def test_conversations_hold_their_slot_while_the_user_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two turns of 100 ms with 800 ms between them; the slot is never free.
+    plan = closed_loop(concurrency=1, items=1, requests=5, turns=2, think_s=0.8)
+    records = by_hand(
+        *[
+            {
+                "turn": turn,
+                "sent_ns": (begin := unit * S + turn * 900 * MS),
+                "end_ns": begin + 100 * MS,
+                "output_tokens": 1,
+            }
+            for unit in range(5)
+            for turn in range(2)
+        ]
+    )
+    found = throughput(Records.of(records), plan)
+    assert found.busy_ratio == pytest.approx(1.0)
+    assert found.in_flight_max == 1
+    whole = Records.chunks
+    monkeypatch.setattr(Records, "chunks", lambda self, _size=0: whole(self, 3))
+    assert throughput(Records.of(records), plan).busy_ratio == found.busy_ratio
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_no_figure_depends_on_the_chunks(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    records = by_hand(
+        *[
+            reply(
+                int(at),
+                ttft_ms=float(random.exponential(300.0)),
+                events=int(random.integers(1, 40)),
+                gap_max_ns=int(random.integers(-1, 9 * MS)),
+                outcome=int(random.choice([0, 0, 0, 0, 1, 2, 3])),
+                warmup=number < 20,
+            )
+            for number, at in enumerate(np.sort(random.integers(0, 20 * S, 300)) + random.integers(0, S, 300))
+        ]
+    )
+    plan = open_loop(rate_rps=15.0, items=1, requests=280, warmup=20)
+
+    def figures() -> list[Any]:
+        rates = vars(throughput(Records.of(records), plan, limits={"ttft_ms": 100.0, "tpot_ms": 10.0}))
+        times = latencies(Records.of(records), plan, limit_ms=200.0, level=0.95)
+        return [
+            rates | {"goodput": vars(rates["goodput"])},
+            [(one.mean, one.std, one.percentile(0.99), one.interval(0.9)) for one in times.times.values()],
+            times.bins,
+            (times.over_limit, times.tpot_undefined, times.first_event_unknown, times.token_source),
+        ]
+
+    at_once = figures()
+    whole = Records.chunks
+    monkeypatch.setattr(Records, "chunks", lambda self, _size=0: whole(self, size))
+    assert figures() == at_once

@@ -174,6 +174,7 @@ def latency() -> Json:
             "p90_ms": rank(0.9),
             "p95_ms": rank(0.95),
             "p99_ms": rank(0.99),
+            "p999_ms": rank(0.999),
             "min_ms": values[0],
             "mean_ms": mean,
             "max_ms": values[-1],
@@ -183,6 +184,7 @@ def latency() -> Json:
             "requests": 1200,
             "warmup_requests": 50,
             "error_ratio": 0.0,
+            "timeout_ratio": 0.0,
             "histogram": {"edges_ms": edges, "counts": [*counts, 0]},
         },
         counts=_counts(1200),
@@ -191,9 +193,11 @@ def latency() -> Json:
             "p99_ms": interval(rank(0.99), 0.31, 1200, "order_statistic", "order statistics"),
             "p50_ms": interval(rank(0.5), 0.04, 1200, "order_statistic", "order statistics"),
         },
-        missing=dict.fromkeys(
-            ("ttft_p50_ms", "ttft_p95_ms", "ttft_p99_ms", "tpot_p50_ms", "tpot_p95_ms", "tpot_p99_ms"), reason
-        ),
+        missing={
+            name: reason
+            for name in measures("latency_p99")
+            if name.startswith(("ttft_", "ttfa_", "tpot_", "gap_"))
+        },
     )
 
 
@@ -216,6 +220,8 @@ def throughput() -> Json:
             "timeout_ratio": 0.0,
             "timeouts": 0,
             "unfinished": 0,
+            "queue_p99_ms": 0.02,
+            "in_flight_max": 8,
             "warmup_requests": 400,
             "windows": windows,
         },
@@ -225,7 +231,10 @@ def throughput() -> Json:
         missing={
             "requested_rps": "a closed loop asks for no rate",
             "dispatch_lag_p99_ms": "a closed loop has no plan to lag behind",
-            "output_tokens_per_s": "the target gives no tokens",
+            **{name: "the target gives no tokens" for name in measures("throughput_rps") if "token" in name},
+            **dict.fromkeys(
+                ("goodput_rps", "goodput_ratio", "goodput_of_ok_ratio"), "no request is held to a limit"
+            ),
         },
     )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 
 from hexgate.load.connection import Flight
 from hexgate.load.exchange import Exchange
 from hexgate.load.origin import Origin
 from hexgate.load.reading import exchange_of
-from hexgate.load.sender import HttpSender
+from hexgate.load.sender import HttpSender, Sender
 
 _TICK_S = 0.01
 
@@ -19,10 +20,19 @@ class Transport:
     """Sends requests and waits for each. Belongs to the running event loop."""
 
     def __init__(
-        self, origin: Origin, *, timeout_s: float, tls_context: ssl.SSLContext | None = None
+        self,
+        origin: Origin,
+        *,
+        timeout_s: float,
+        tls_context: ssl.SSLContext | None = None,
+        sender: Callable[[Callable[[Flight], None]], Sender] | None = None,
     ) -> None:
         self._waiting: dict[Flight, asyncio.Future[Flight]] = {}
-        self._sender = HttpSender(origin, timeout_s=timeout_s, ended=self._ended, tls_context=tls_context)
+        self._sender: Sender = (
+            HttpSender(origin, timeout_s=timeout_s, ended=self._ended, tls_context=tls_context)
+            if sender is None
+            else sender(self._ended)
+        )
         self._ticks = asyncio.ensure_future(self._tick())
 
     @property

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.contract.canonical import sha256_file
-from hexgate.contract.evidence import EvidenceReader
+from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.errors import HexgateError
 from hexgate.indicators.load_folder import LoadFolder
+from hexgate.indicators.runner import start_run
+from hexgate.indicators.sheet import NO_DATASET, Sheet
 from hexgate.load.plan import LoadKind, Plan, open_loop
 from hexgate.load.records import NEVER, RECORD, Outcome, Records
 from hexgate.stats.histogram import LogHistogram
@@ -282,3 +285,34 @@ def folder_with(
         plan=Plan.from_evidence(reader.document("plan_head"), reader.path("plan")),
         run=reader.document("run") if "run" in files else {},
     )
+
+
+def measured_folder(folder: Path, plan: Plan, stopped: HexgateError | None = None, **evidence: Any) -> Path:
+    """The two artifacts of a made-up load, computed from its evidence as those of a real one are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = EvidenceWriter(folder, "load")
+    for name, (path, rows) in write_evidence(folder, plan, **evidence).items():
+        shared.adopt(name, path, rows)
+    head = {key: value for key, value in plan.head().items() if key != "rows"}
+    methods = {
+        "latency_p99": {
+            "requested": plan.timed,
+            "limit_ms": 300.0,
+            "percentile": "nearest rank",
+            "from": "due",
+        },
+        "throughput_rps": {"windows": 20},
+    }
+    subject = {"name": "tiny", "kind": "endpoint", "uri": "http://127.0.0.1:8000/v1", "sha256": None}
+    subject |= {"revision": None, "components": {}, "served_model": "tiny", "demonstration": False}
+    run = start_run(["hexgate", "load"], host_class=None)
+    for name, own in methods.items():
+        sheet = Sheet(name, subject, 0, 0.95, folder / f"{name}.json", run)
+        writer = sheet.begin("it was not measured")
+        writer.describe(
+            method={"mode": "text", "in_process": False, "max_tokens": 64, **own, **head},
+            dataset={**NO_DATASET, "name": "made up", "items": plan.items},
+        )
+        writer.share(shared)
+        sheet.conclude(writer, stopped)
+    return folder

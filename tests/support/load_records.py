@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.load.merge import never_sent
 from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
-from hexgate.load.records import RECORD, Outcome
+from hexgate.load.records import NEVER, RECORD, Outcome
 
 PLANS = {
     "open for a count": open_loop(rate_rps=200.0, items=7, requests=300, warmup=13, seed=3),
@@ -65,3 +67,33 @@ def made_up(plan: Plan, seed: int = 0, rows: int | None = None) -> NDArray[np.vo
 def split(plan: Plan, records: NDArray[np.void], count: int) -> dict[int, NDArray[np.void]]:
     """The records of each shard, as its generator would have written them."""
     return {index: records[records["index"] // plan.turns % count == index] for index in range(count)}
+
+
+def by_hand(*fields: dict[str, Any]) -> NDArray[np.void]:
+    """Rows with what is given, times in ns; the rest as for what never happened. Taken up when due, or when sent."""
+    made = np.zeros(len(fields), dtype=RECORD)
+    for name in RECORD.names or ():
+        if name not in {"item", "turn", "worker", "warmup", "outcome", "bytes"}:
+            made[name] = NEVER
+    made["index"], made["events"] = np.arange(len(fields)), 1
+    for number, given_fields in enumerate(fields):
+        for name, value in given_fields.items():
+            made[name][number] = value
+        if "issued_ns" not in given_fields:
+            made["issued_ns"][number] = max(made["due_ns"][number], made["sent_ns"][number])
+    return made
+
+
+def reply(begin_ns: int, *, ttft_ms: float = 100.0, span_ms: float = 100.0, **more: Any) -> dict[str, Any]:
+    """A streamed reply to a request that was due and sent at one instant."""
+    first_ns = begin_ns + round(ttft_ms * 1e6)
+    last_ns = first_ns + round(span_ms * 1e6)
+    return {
+        "due_ns": begin_ns,
+        "sent_ns": begin_ns,
+        "first_token_ns": first_ns,
+        "first_answer_ns": first_ns,
+        "last_token_ns": last_ns,
+        "end_ns": last_ns,
+        "events": 11,
+    } | more

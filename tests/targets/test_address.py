@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hexgate.errors import InputError
@@ -12,6 +14,14 @@ CASES = [
     ("https://h/api/v3", "https://h/api/v3", "openai-chat", ""),
     ("http://h/v1/chat/completions", "http://h/v1", "openai-chat", ""),
     ("http://h/v1/completions", "http://h/v1", "openai-completions", ""),
+    ("http://h/v1/responses", "http://h/v1", "openai-responses", ""),
+    ("http://h/v1/embeddings", "http://h/v1", "openai-embeddings", ""),
+    ("http://h/api/chat", "http://h", "ollama-chat", ""),
+    ("http://h/pre/api/embed/", "http://h/pre", "ollama-embed", ""),
+    ("http://h:3000/generate", "http://h:3000", "tgi", ""),
+    ("http://h/pre/generate_stream", "http://h/pre", "tgi", ""),
+    ("http://h/v2/models/net/generate", "http://h", "triton-generate", "net"),
+    ("http://h/pre/v2/models/a%2Fb/generate_stream", "http://h/pre", "triton-generate", "a/b"),
     ("http://h:1/v2/models/net", "http://h:1", "kserve-v2", "net"),
     ("http://h:1/pre/v2/models/my%20net/infer", "http://h:1/pre", "kserve-v2", "my net"),
     ("http://h/predict", "http://h/predict", "predict", ""),
@@ -34,6 +44,27 @@ def test_addresses(uri: str, base: str, dialect: str, model: str) -> None:
 def test_a_named_dialect_wins() -> None:
     assert read_address("http://h/generate", "openai-completions").dialect == "openai-completions"
     assert read_address("http://h/predict", "kserve-v2").dialect == "kserve-v2"
+    assert read_address("http://h/v1", "openai-responses").base_url == "http://h/v1"
+    assert read_address("http://h/v2/models/m", "triton-generate").model == "m"
+    assert read_address("ollama://h/m", "ollama-chat").dialect == "ollama-chat"
+    assert read_address("http://h", "tgi").base_url == "http://h"
+
+
+def test_a_path_is_taken_off_for_its_own_family_alone() -> None:
+    assert read_address("http://h/v1/completions", "openai-chat").base_url == "http://h/v1"
+    assert read_address("http://h/api/generate", "ollama-chat").base_url == "http://h"
+    assert read_address("http://h/generate", "predict").base_url == "http://h/generate"
+    assert read_address("http://h/v1/embeddings", "predict").base_url == "http://h/v1/embeddings"
+
+
+def test_a_template_takes_the_address_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "api.json"
+    file.write_text('{"path": "/x", "body": "{prompt}", "text": "reply"}', encoding="utf-8")
+    for url in ("http://h", "http://h/v1", "http://h/generate", "http://h/v2/models/m"):
+        found = read_address(url, f"template:{file}")
+        assert (found.base_url, found.dialect, found.model) == (url, f"template:{file}", "")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_address("http://h", f"template:{file}x")
 
 
 def test_credentials_are_taken_out() -> None:

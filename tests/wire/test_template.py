@@ -82,6 +82,21 @@ def test_a_body_is_filled(file: Path) -> None:
     }
 
 
+def test_the_example_of_the_docs(file: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs" / "targets.md"
+    shown = docs.read_text(encoding="utf-8").partition("## Any other API")[2].partition("    {\n")[2]
+    file.write_text("{" + shown.partition("    }\n")[0] + "}", encoding="utf-8")
+    spoken = dialect(f"template:{file}")
+    assert json.loads(spoken.request(Ask(prompt="x", model="m", max_tokens=5)).body) == {
+        "model": "m",
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": "x"}],
+        "stream": True,
+    }
+    body = b'data: {"delta": {"text": "hi"}}\n\ndata: {"delta": {"stop_reason": "end"}}\n\n'
+    assert [event.text for event in spoken.events([body], stream=True)] == ["hi", "end"]
+
+
 def test_what_the_ask_does_not_say_is_left_out(file: Path) -> None:
     spoken = dialect(
         name(file, body={"q": "{prompt}", "seed": "{seed}", "top_p": "{top_p}", "s": "<{system}>"})

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from hexgate.cli.language import text
+from hexgate.cli.load_told import Leaving, conclude_load
 from hexgate.cli.measure_options import QUIET
-from hexgate.cli.run import conclude_measured
 from hexgate.indicators.load_merge import merge_shards
 from hexgate.indicators.runner import start_run
 
@@ -20,9 +20,9 @@ __all__ = ["merge_command"]
     "merge",
     no_args_is_help=True,
     help=text(
-        "Merge the shards in DIR, or in the folders of its parts, into the two artifacts of their load. A shard that "
-        "is missing makes them partial.",
-        "把 DIR（或其各部分子目录）中的分片合并成该负载的两项结果。缺少分片时结果为不完整。",
+        "Merge the shards in DIR, or in the folders of its parts, into the two artifacts of their load, its tables "
+        "and its report. A shard that is missing makes them partial.",
+        "把 DIR（或其各部分子目录）中的分片合并成该负载的两项结果、表格和报告。缺少分片时结果为不完整。",
     ),
 )
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -35,4 +35,4 @@ __all__ = ["merge_command"]
 @QUIET
 def merge_command(folders: tuple[Path, ...], out: Path, quiet: bool) -> int:
     """Merge, and return the exit code."""
-    return conclude_measured(merge_shards(folders, out, start_run(sys.argv)), quiet=quiet)
+    return conclude_load(merge_shards(folders, out, start_run(sys.argv)), out, Leaving(quiet=quiet))

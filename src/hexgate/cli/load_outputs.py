@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from hexgate.indicators.load_exports import (
     write_requests_parquet,
     write_resources_csv,
 )
-from hexgate.indicators.load_folder import LoadFolder, read_load_folder
+from hexgate.indicators.load_folder import read_load_folder
 from hexgate.indicators.load_statistics import load_statistics, statistics_mistakes
 
 __all__ = ["REPORT", "write_exports", "write_load_report"]
@@ -47,7 +48,7 @@ def write_exports(folder: Path, *, parquet: bool = False) -> list[Path]:
     written = [write_requests_csv(load, folder / "requests.csv")]
     resources = write_resources_csv(load, folder / "resources.csv")
     written += [] if resources is None else [resources]
-    written.append(_write(folder / _STATISTICS, file_bytes(_statistics(load))))
+    written.append(_write(folder / _STATISTICS, file_bytes(_statistics(folder, load.ids))))
     if parquet:
         written.append(write_requests_parquet(load, folder / "requests.parquet"))
     return written
@@ -75,17 +76,19 @@ def write_load_report(folder: Path, out: Path | None = None, lang: Literal["en",
     replies = load.artifact["evidence"].get("replies")
     if replies is not None:
         files["replies.jsonl"] = str(replies["path"])
-    page = render_load_html(_statistics(load), sampled_replies(load), files, lang=lang)
+    page = render_load_html(_statistics(folder, load.ids), sampled_replies(load), files, lang=lang)
     return _write(out or folder / REPORT, page.encode("utf-8"))
 
 
-def _statistics(load: LoadFolder) -> Mapping[str, Any]:
-    found = load_statistics(load)
+@lru_cache(maxsize=1)
+def _statistics(folder: Path, ids: tuple[str, ...]) -> Mapping[str, Any]:  # noqa: ARG001
+    """The statistics of the artifacts with these ids: computed once, though two files are made of them."""
+    found = load_statistics(read_load_folder(folder))
     mistakes = statistics_mistakes(found)
     if mistakes:
         raise EvidenceError(
             f"the statistics break their own contract, which is a fault of hexgate: {mistakes[0]}",
-            where=str(load.folder),
+            where=str(folder),
             hint="the evidence is kept; please report this with it",
         )
     return found

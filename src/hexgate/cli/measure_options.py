@@ -67,7 +67,10 @@ TIMEOUT_S: Flag = click.option(
 DIALECT: Flag = click.option(
     "--dialect",
     default=None,
-    help=text("API of the endpoint, where the URL does not tell.", "服务的 API 类型（从地址看不出时）。"),
+    help=text(
+        "API of the endpoint, where the URL does not tell; template:FILE for one that a file describes.",
+        "服务的 API 类型（从地址看不出时）；template:文件 表示由该文件描述的 API。",
+    ),
 )
 PROVIDER: Flag = click.option(
     "--provider",

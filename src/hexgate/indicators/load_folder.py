@@ -52,6 +52,11 @@ class LoadFolder:
         return self.latency or self.rates or {}
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The content ids of the artifacts."""
+        return tuple(str(each["artifact_id"]) for each in (self.latency, self.rates) if each is not None)
+
+    @property
     def started_ns(self) -> int | None:
         """The instant that the records count from, on the clock of the samples; None where nobody knows."""
         started = self.run.get("started_ns")

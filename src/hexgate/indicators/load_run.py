@@ -173,7 +173,9 @@ def prepare(job: Job, load: Workload | None = None) -> Prepared:
     slo = None if chosen.slo is None else Slo.parse(chosen.slo)
     load = workload_of(job) if load is None else load
     plan, what = _plan(job, chosen, load)
-    kept = {} if slo is None else {"slo": slo.to_json()}
+    kept: dict[str, Any] = {} if slo is None else {"slo": slo.to_json()}
+    if isinstance(load.driver, EndpointDriver) and load.driver.by_httpx:
+        kept["transport"] = "httpx (slower)"
     tokens = chosen.max_tokens
     methods = {
         "latency_p99": latency_method(plan, load, limit_ms=chosen.limit_ms, max_tokens=tokens) | kept,

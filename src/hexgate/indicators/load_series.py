@@ -45,8 +45,8 @@ def load_series(records: Records, plan: Plan | None) -> dict[str, Any] | None:
     """The load over time, from its start; warm-up included. None where nothing happened.
 
     Each key has a value for each bin: counts of requests that were due, sent and over (by outcome, those that were
-    never sent at their due time), tokens and latencies of the replies that ended in it, requests in flight at its
-    end, and the longest dispatch lag of those taken up in it. What a bin has no value for is None. `asked_rps` is
+    never sent at their due time), tokens and latencies of the replies that ended in it, requests in flight on
+    average, and the longest dispatch lag of those taken up in it. What a bin has no value for is None. `asked_rps` is
     the plan's rate in the middle of the bin.
     """
     end_ns, count = 0, 0
@@ -86,6 +86,7 @@ class _Sheet:
         self._bins = bins
         self._counts = {name: np.zeros(bins, dtype=np.int64) for name in ("due", "sent", "over")}
         self._by = {outcome: np.zeros(bins, dtype=np.int64) for outcome in Outcome}
+        self._left_ns = {name: np.zeros(bins) for name in ("sent", "over")}
         self._tokens = np.zeros(bins, dtype=np.int64)
         self._lag_ns = np.full(bins, NEVER, dtype=np.int64)
         cells = _OCTAVES * _PARTS
@@ -130,16 +131,27 @@ class _Sheet:
             "sent": self._counts["sent"].tolist(),
             "outcomes": {kind.name.lower(): counts.tolist() for kind, counts in self._by.items()},
             "output_tokens": self._tokens.tolist(),
-            "in_flight": np.cumsum(self._counts["sent"] - self._counts["over"]).tolist(),
+            "in_flight": self._in_flight(),
             "dispatch_lag_max_ms": lag,
             **latency,
         }
+
+    def _in_flight(self) -> list[float]:
+        """Those at the begin of each bin, and the parts of it that others were in flight or no more."""
+        moved = self._counts["sent"] - self._counts["over"]
+        inside = (self._left_ns["sent"] - self._left_ns["over"]) / self._step_ns
+        mean: list[float] = np.maximum(np.cumsum(moved) - moved + inside, 0.0).tolist()
+        return mean
 
     def _bin(self, stamps_ns: _Ints) -> _Ints:
         return np.clip(stamps_ns // self._step_ns, 0, self._bins - 1)
 
     def _count(self, name: str, stamps_ns: _Ints) -> None:
-        self._counts[name] += np.bincount(self._bin(stamps_ns), minlength=self._bins)
+        place = self._bin(stamps_ns)
+        self._counts[name] += np.bincount(place, minlength=self._bins)
+        if name in self._left_ns:
+            left_ns = (place + 1) * self._step_ns - stamps_ns
+            self._left_ns[name] += np.bincount(place, weights=left_ns, minlength=self._bins)
 
     def _spread(self, name: str, place: _Ints, span_ns: _Ints) -> None:
         mantissa, octave = np.frexp(np.maximum(span_ns, 1) / 1e6)

@@ -17,6 +17,7 @@ from hexgate.indicators.load_hosts import (
     stream_series,
 )
 from hexgate.indicators.load_series import load_series, whole_seconds
+from hexgate.indicators.load_server import server_series
 from hexgate.load.figures import ThroughputFigures, throughput
 from hexgate.load.latencies import SHARES, Latencies, latencies
 from hexgate.load.slo import Slo
@@ -70,7 +71,7 @@ def load_statistics(load: LoadFolder) -> Json:
         "stream": stream_series(load),
         "client": client_series(load),
         "resources": _hosts(load, series),
-        "server": [],
+        "server": [] if series is None else server_series(load, series["step_s"], series["bins"]),
         "failures": failures(load),
         "slowest": slowest(load),
     }

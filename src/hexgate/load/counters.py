@@ -7,6 +7,7 @@ next. One block is one worker's; every number in it has one writer.
 from __future__ import annotations
 
 import mmap
+import os
 import time
 from bisect import bisect_left
 from enum import IntEnum
@@ -73,6 +74,8 @@ class _Place(IntEnum):
 
 _REASONS = (None, "unreachable", "disk")
 _WORDS = 72
+_SILENT_NS = 60_000_000_000
+"""Where nothing else tells: after so long without a sign, whoever gives the commands is gone."""
 BLOCK_BYTES = _WORDS * 8
 """Bytes of one block."""
 
@@ -233,12 +236,16 @@ class Control:
         return self._words[2]
 
     @property
-    def parent_ns(self) -> int:
-        """When whoever gives the commands was last seen, by `time.monotonic_ns`."""
-        return self._words[3]
+    def orphaned(self) -> bool:
+        """Whether whoever gives the commands is gone, seen from a process that it started."""
+        if os.name == "posix":
+            # Who has lost its parent is given another.
+            return os.getppid() != self._words[4]
+        return time.monotonic_ns() - self._words[3] > _SILENT_NS
 
     def alive(self) -> None:
-        """Whoever gives the commands is there."""
+        """Whoever gives the commands is there: the process that calls this."""
+        self._words[4] = os.getpid()
         self._words[3] = time.monotonic_ns()
 
     def run(self, start_ns: int) -> None:

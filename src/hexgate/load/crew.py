@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -61,7 +62,7 @@ class Crew:
 
     def _started(self, worker: int, line: bytes) -> _Member:
         complaint = self._folder / f"worker-{worker}.err"
-        with complaint.open("wb") as errors:
+        with complaint.open("wb") as errors, _signals_held():
             process = subprocess.Popen(
                 [sys.executable, "-m", "hexgate.load.worker"],
                 stdin=subprocess.PIPE,
@@ -82,7 +83,7 @@ class Crew:
             TargetFailed: if no worker could begin.
         """
         errand = self._errand
-        self._until(lambda: all(block.state >= State.READY for block in self.counters), _READY_POLL_S)
+        self._until(lambda: self._all(State.READY), _READY_POLL_S)
         if all(member.died for member in self._members):
             raise TargetFailed(
                 "the load could not begin: its workers ended",
@@ -197,6 +198,19 @@ class Crew:
         if self._errand.progress is not None and done > self._told:
             self._errand.progress(done - self._told)
         self._told = max(done, self._told)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """A worker begins with interrupts held back, and so has none before it ignores them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def throttled_s() -> float | None:

@@ -47,17 +47,23 @@ class EndpointDriver:
     """How many scores each answer of a predictor has; None where that is not known: then the first answer
     says it for the others."""
     proxy: str | None = None
-    """URL of a proxy; None for none. With one, httpx sends, which is slower."""
+    """URL of a proxy; None for none, and none is taken from the environment. With one, httpx sends: slower."""
     http2: bool = False
     """Whether to speak HTTP/2; then httpx sends, which is slower."""
     tokenizer: str | None = None
     """A tokenizer that counts the tokens of replies; None for none."""
 
+    @property
+    def by_httpx(self) -> bool:
+        """Whether httpx sends, and not our own transport."""
+        return self.proxy is not None or self.http2
+
     def carry_out(self, errand: Errand, ran: Ran) -> None:
         """Send what is due when it is due, and leave records and replies, however it ends.
 
         Raises:
-            InputError: if the endpoint or an ask cannot be put into a request.
+            InputError: if the endpoint, the proxy or an ask cannot be put into a request.
+            MissingExtra: if HTTP/2 is asked for and its library is not installed.
             TargetFailed: if no worker could begin.
         """
         plan = errand.shard.plan
@@ -65,6 +71,10 @@ class EndpointDriver:
             raise InputError(
                 "the plan names more data items than there are asks", got=f"{len(self.asks)} asks"
             )
+        if self.by_httpx:
+            from hexgate.load.httpx_sender import refuse_unusable
+
+            refuse_unusable(self.proxy, http2=self.http2)
         speaker = dialect(self.endpoint.dialect)
         origin = Origin.parse(self.endpoint.base_url, self.endpoint.headers)
         asks = [

@@ -17,12 +17,13 @@ from hexgate.load.connection import Connection, Flight
 from hexgate.load.exchange import Fault
 from hexgate.load.origin import Origin
 
-__all__ = ["CONNECT_LIMIT_S", "HttpSender", "Sender"]
+__all__ = ["CONNECT_LIMIT_S", "OWN_LIMITS", "HttpSender", "Sender"]
 
 CONNECT_LIMIT_S = 10.0
 """Longest wait for a connection to open."""
 
-_OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
+OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
+"""Errors of a connection that this machine is short of something for."""
 _OVER = "the run was over before the request was sent"
 
 
@@ -198,7 +199,7 @@ class HttpSender:
             self._fail(flight, Fault.ABANDONED, _OVER)
             raise
         except OSError as error:
-            own = error.errno in _OWN_LIMITS
+            own = error.errno in OWN_LIMITS
             self._fail(flight, Fault.CLIENT if own else Fault.CONNECTION, _words(error))
         else:
             if flight not in self.flying:

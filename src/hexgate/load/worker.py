@@ -30,13 +30,14 @@ from hexgate.wire.registry import dialect
 __all__ = ["main", "new_event_loop"]
 
 _POLL_S = 0.001
-_PARENT_GONE_NS = 20_000_000_000
+_GUARD_S = 1.0
 
 
 def main() -> None:
     """Carry out the task on standard input."""
-    # Whoever started the run decides what an interrupt means, and tells.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever started the run decides what an interrupt means, and tells. Terminals and batch systems send it to all.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     work, origin, heads, secret = Work.from_line(sys.stdin.buffer.readline())
     folder = Path(work.folder)
     control, blocks = counter_file(folder / "counters")
@@ -115,7 +116,19 @@ async def _carry_out(
     while control.command is Command.WAIT:
         _refuse_orphan(control)
         await asyncio.sleep(_POLL_S)
-    return await course.run(control.start_ns)
+    guard = asyncio.ensure_future(_guard(control, spool))
+    try:
+        return await course.run(control.start_ns)
+    finally:
+        guard.cancel()
+
+
+async def _guard(control: Control, spool: SpoolWriter) -> None:
+    """Every second: what is over goes to the disk, in case this process is killed; and no load outlives its run."""
+    while True:
+        await asyncio.sleep(_GUARD_S)
+        _refuse_orphan(control)
+        spool.flush()
 
 
 def _wait(control: Control, command: Command) -> None:
@@ -125,7 +138,7 @@ def _wait(control: Control, command: Command) -> None:
 
 
 def _refuse_orphan(control: Control) -> None:
-    if time.monotonic_ns() - control.parent_ns > _PARENT_GONE_NS:
+    if control.orphaned:
         os._exit(1)
 
 

@@ -62,7 +62,9 @@ class Scope(str, Enum):
     HOST = "host"
     """The whole machine."""
     PROCESS = "process"
-    """The measured process alone, without its children."""
+    """The measured process and those that it started, the sampler apart."""
+    SERVER = "server"
+    """The processes of the server under load, where it is on this machine."""
 
 
 class Kind(str, Enum):
@@ -82,6 +84,8 @@ class Unit(str, Enum):
     SECOND = "s"
     BYTE = "B"
     RATIO = "ratio"
+    CORE = "core"
+    COUNT = "1"
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,10 @@ class MeterOptions:
     """The measured process; None where it is not on this machine."""
     rapl_root: Path | None = None
     """Root of the powercap tree; None for the kernel's own."""
+    server_pid: int | None = None
+    """The server under load; None to look for it by `server_url`."""
+    server_url: str | None = None
+    """Where the server under load listens; None where there is none to look for."""
 
 
 class Meter(Protocol):

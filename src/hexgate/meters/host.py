@@ -1,12 +1,13 @@
-"""Resources of the whole host, of the measured process and of the GPUs, each sample without waiting.
+"""Resources of the whole host, of the measured process, of the server under load and of the GPUs.
 
 A use ratio is the share of the time since the sample before, so the first sample has none. Ratios are of all
-logical CPUs together, for the process too; children of the process are not in its figures. In a container,
-CPU, memory and disks are the host's.
+logical CPUs together, for processes too. The measured process counts with all that it started, such as the workers
+of a load, but for the sampler itself and the server. In a container, CPU, memory and disks are the host's.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -15,6 +16,8 @@ import pynvml
 
 from hexgate.meters.base import Domain, Kind, Meter, MeterOptions, Reading, Scope, Unavailable, Unit
 from hexgate.meters.nvml import Gpu, Gpus, open_gpus
+from hexgate.meters.processes import ProcessTree
+from hexgate.meters.server import ServerUse, find_server
 
 __all__ = ["HostMeter", "open_meter"]
 
@@ -43,22 +46,24 @@ class HostMeter:
 
     name = NAME
 
-    def __init__(self, pid: int | None, gpus: Gpus | Unavailable) -> None:
+    def __init__(
+        self,
+        pid: int | None,
+        gpus: Gpus | Unavailable,
+        server: ServerUse | None = None,
+        *,
+        apart: Iterable[int] = (),
+    ) -> None:
         self._gpus = gpus
-        self._process: psutil.Process | None = None
+        self._server = server
+        self._tree = None if pid is None else ProcessTree([pid], apart={*apart, os.getpid()} - {pid})
         self._lacks: dict[str, Unavailable] = {}
         self._cpus = psutil.cpu_count() or 1
         self._cpu_before: dict[str, float] | None = None
-        self._process_before: tuple[int, float] | None = None
         if isinstance(gpus, Unavailable):
             self._lack(_GPU, gpus.reason, gpus.remedy)
         if pid is None:
             self._lack(_PROCESS, "the measured process is not on this machine", None)
-        else:
-            try:
-                self._process = psutil.Process(pid)
-            except psutil.Error as error:
-                self._lack(_PROCESS, _why(error), None)
         if _disk_bytes() is None:
             self._lack(
                 ("disk_read_bytes", "disk_written_bytes"),
@@ -84,11 +89,13 @@ class HostMeter:
                 for name, (unit, _) in _GPU.items()
                 for gpu in self._gpus.found
             ]
+        if self._server is not None:
+            found += self._server.domains()
         return tuple(found)
 
     def lacks(self) -> tuple[Unavailable, ...]:
         """The series that this machine does not show."""
-        return tuple(self._lacks.values())
+        return (*self._lacks.values(), *(self._server.lacks() if self._server is not None else ()))
 
     def read(self) -> list[Reading]:
         """One sample of every series, all with one stamp."""
@@ -108,8 +115,10 @@ class HostMeter:
                 Reading("disk_read_bytes", t_ns, read, reason),
                 Reading("disk_written_bytes", t_ns, written, reason),
             ]
-        if self._process is not None:
-            readings += self._process_readings(self._process, t_ns)
+        if self._tree is not None:
+            readings += self._process_readings(self._tree, t_ns)
+        if self._server is not None:
+            readings += self._server.read(t_ns)
         if isinstance(self._gpus, Gpus):
             readings += [
                 _gpu_reading(f"{name}:{gpu.uuid}", t_ns, read_value, gpu)
@@ -131,26 +140,17 @@ class HostMeter:
         busy_s = sum(seconds for kind, seconds in spent.items() if kind not in {"idle", "iowait"})
         return Reading("cpu_ratio", t_ns, min(1.0, busy_s / total_s))
 
-    def _process_readings(self, process: psutil.Process, t_ns: int) -> list[Reading]:
-        try:
-            with process.oneshot():
-                times = process.cpu_times()
-                rss_bytes = process.memory_info().rss
-            if not process.is_running() or rss_bytes == 0:
-                raise psutil.NoSuchProcess(process.pid)
-        except psutil.Error as error:
-            return [Reading(name, t_ns, None, _why(error)) for name in _PROCESS]
-        cpu_s = times.user + times.system
-        before, self._process_before = self._process_before, (t_ns, cpu_s)
-        ratio = Reading("process_cpu_ratio", t_ns, None, _FIRST)
-        if before is not None:
-            share = (cpu_s - before[1]) / ((t_ns - before[0]) / 1e9) / self._cpus
-            # CPU time comes in clock ticks: over a short interval it can exceed what the interval holds.
-            ratio = Reading("process_cpu_ratio", t_ns, min(1.0, share))
+    def _process_readings(self, tree: ProcessTree, t_ns: int) -> list[Reading]:
+        use = tree.read(t_ns)
+        if isinstance(use, str):
+            reason = f"the measured process {use}"
+            return [Reading(name, t_ns, None, reason) for name in _PROCESS]
+        # CPU time comes in clock ticks: over a short interval it can exceed what the interval holds.
+        share = None if use.cores is None else min(1.0, use.cores / self._cpus)
         return [
-            ratio,
-            Reading("process_cpu_s", t_ns, cpu_s),
-            Reading("process_rss_bytes", t_ns, rss_bytes),
+            Reading("process_cpu_ratio", t_ns, share, _FIRST if share is None else None),
+            Reading("process_cpu_s", t_ns, use.cpu_s),
+            Reading("process_rss_bytes", t_ns, use.rss_bytes),
         ]
 
     def close(self) -> None:
@@ -161,7 +161,13 @@ class HostMeter:
 
 def open_meter(options: MeterOptions) -> Meter | Unavailable:
     """Open the host's resources; `options.pid` is the measured process."""
-    return HostMeter(options.pid, open_gpus())
+    gpus = open_gpus()
+    if options.server_pid is None and options.server_url is None:
+        return HostMeter(options.pid, gpus)
+    roots = find_server(options.server_pid, options.server_url, options.pid)
+    own = () if options.pid is None else (options.pid,)
+    server = ServerUse(roots, gpus, apart=(*own, os.getpid()))
+    return HostMeter(options.pid, gpus, server, apart=() if isinstance(roots, str) else roots)
 
 
 def _gpu_reading(domain: str, t_ns: int, read: Callable[[Gpu], float | int], gpu: Gpu) -> Reading:
@@ -177,9 +183,3 @@ def _disk_bytes() -> tuple[int, int] | None:
     except (OSError, RuntimeError, NotImplementedError):
         return None
     return None if counters is None else (counters.read_bytes, counters.write_bytes)
-
-
-def _why(error: psutil.Error) -> str:
-    if isinstance(error, psutil.AccessDenied):
-        return "the measured process belongs to someone else"
-    return "the measured process has ended"

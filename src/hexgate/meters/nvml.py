@@ -67,6 +67,21 @@ class Gpu:
         """Bytes of its memory that are allocated. Raises NVMLError."""
         return int(pynvml.nvmlDeviceGetMemoryInfo(self.handle).used)
 
+    def memory_of_processes(self) -> dict[int, int | None]:
+        """Bytes that each process with a context holds; None where the driver does not say. Raises NVMLError."""
+        running = pynvml.nvmlDeviceGetComputeRunningProcesses(self.handle)
+        return {
+            int(one.pid): None if one.usedGpuMemory is None else int(one.usedGpuMemory) for one in running
+        }
+
+    def util_of_processes(self, since_us: int) -> list[tuple[int, int, float]]:
+        """Process, instant (microseconds) and share of multiprocessor time of each sample since. Raises NVMLError.
+
+        Samples are of the driver's own sample periods; a process that did nothing in them has none.
+        """
+        samples = pynvml.nvmlDeviceGetProcessUtilization(self.handle, since_us)
+        return [(int(one.pid), int(one.timeStamp), float(one.smUtil) / 100) for one in samples]
+
 
 @dataclass(frozen=True)
 class Gpus:

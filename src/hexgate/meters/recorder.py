@@ -1,4 +1,4 @@
-"""The background recording of one measurement: a sampler in its own process, and the two files it leaves.
+"""The background recording of one measurement: a sampler in its own process, and the files it leaves.
 
 The sampler is started by its module's name, so that no main module of a user is imported again and no lock of
 the measured interpreter delays it. A measurement does not die because its sampler does: `Recorder.failure`
@@ -19,13 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
+from urllib.parse import urlsplit
 
 import hexgate
 from hexgate.errors import InputError
 from hexgate.meters.base import METERS, Domain, Unavailable
-from hexgate.meters.rows import PARTIAL, POWER, RESOURCES
+from hexgate.meters.rows import PARTIAL, POWER, RESOURCES, SERVER_METRICS
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "metrics_address"]
 
 _START_LIMIT_S = 20.0
 """A driver that nobody uses may need seconds for each GPU when it is first asked."""
@@ -36,7 +37,8 @@ class Recorder:
     """Records resources and power from before a measurement until after it.
 
     Used as a context manager: when it is entered the first samples are written, when it is left the files are
-    complete. Neither raises because of the sampler.
+    complete. With `wait` false it is only started when it is entered, and `wait` waits for the first samples: so
+    a measurement can get ready meanwhile. None of these raises because of the sampler.
 
     Args:
         folder: where the files go.
@@ -46,9 +48,14 @@ class Recorder:
         power_hz: readings of power a second.
         meters: names in `base.METERS` of the energy meters to read.
         rapl_root: root of the powercap tree, where it is not the kernel's own.
+        server_pid: the server under load, where it is on this machine and cannot be found by `server_url`.
+        server_url: where the server under load listens; its processes are looked for, and sampled if they are here.
+        metrics_urls: Prometheus endpoints of the server, without credentials.
+        metrics_hz: how often each is asked a second.
+        wait: whether entering waits for the first samples.
 
     Raises:
-        InputError: if there is no such meter, or a rate is not above 0.
+        InputError: if there is no such meter, a rate is not above 0, or an endpoint is no URL of one.
     """
 
     def __init__(
@@ -61,42 +68,60 @@ class Recorder:
         power_hz: float = 10.0,
         meters: Sequence[str] = ("nvml", "rapl"),
         rapl_root: Path | None = None,
+        server_pid: int | None = None,
+        server_url: str | None = None,
+        metrics_urls: Sequence[str] = (),
+        metrics_hz: float = 1.0,
+        wait: bool = True,
     ) -> None:
         energy_meters = [name for name in METERS if name != "host"]
         for name in meters:
             if name not in energy_meters:
                 expected = "one of " + ", ".join(energy_meters)
                 raise InputError("there is no such energy meter", got=repr(name), expected=expected)
-        if not (resources_hz > 0 and power_hz > 0):
-            raise InputError("a sampling rate is not above 0", got=f"{resources_hz:g} and {power_hz:g} Hz")
+        rates = (resources_hz, power_hz, metrics_hz)
+        if not all(rate > 0 for rate in rates):
+            got = ", ".join(f"{rate:g}" for rate in rates)
+            raise InputError("a sampling rate is not above 0", got=f"{got} Hz")
+        urls = [metrics_address(url) for url in metrics_urls]
         self.resources_path = folder / f"{stem}.{RESOURCES}"
         """Where the resources are once it is left; there only if `rows` has ``resources``."""
         self.power_path = folder / f"{stem}.{POWER}"
         """Where the power is once it is left; there only if `rows` has ``power``."""
+        self.metrics_path = folder / f"{stem}.{SERVER_METRICS}"
+        """Where the server's own metrics are once it is left; there only if `rows` has ``server_metrics``."""
         self.rows: dict[str, int] = {}
-        """Once it is left: the rows of each file that there is, by ``resources`` and ``power``. Where nothing
-        of power can be read, that file has 0."""
+        """Once it is left: the rows of each file that there is, by ``resources``, ``power`` and, where endpoints
+        were named, ``server_metrics``. Where nothing of power can be read, that file has 0."""
         self.domains: list[Domain] = []
         """The energy domains that are read."""
         self.unavailable: list[Unavailable] = []
         """The meters, devices and series that this machine lacks."""
         self._resource_domains: list[Domain] = []
         self._rates = {"resources_hz": resources_hz, "power_hz": power_hz}
+        self._urls = urls
+        self._waits = wait
+        self._has_heard = False
         self._failure: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._said: list[dict[str, Any]] = []
         self._errors: list[str] = []
         self._heard = threading.Event()
         self._listener: threading.Thread | None = None
-        self._command = [
-            *(sys.executable, "-m", "hexgate.meters.sampler"),
-            *("--folder", str(folder.resolve()), "--stem", stem),
-            *("--parent", str(os.getpid())),
-            *(() if pid is None else ("--pid", str(pid))),
-            *("--resources-hz", str(resources_hz), "--power-hz", str(power_hz)),
-            *(("--rapl-root", str(rapl_root.resolve())) if rapl_root else ()),
-            *("--meters", *meters),
-        ]
+        task = {
+            "folder": str(folder.resolve()),
+            "stem": stem,
+            "parent": os.getpid(),
+            "pid": pid,
+            **self._rates,
+            "meters": list(meters),
+            "rapl_root": None if rapl_root is None else str(rapl_root.resolve()),
+            "server_pid": server_pid,
+            "server_url": server_url,
+            "metrics_urls": urls,
+            "metrics_hz": metrics_hz,
+        }
+        self._command = [sys.executable, "-m", "hexgate.meters.sampler", json.dumps(task)]
 
     @property
     def failure(self) -> str | None:
@@ -119,11 +144,26 @@ class Recorder:
             "resources": [domain.to_json() for domain in self._resource_domains],
             "unavailable": [lack.to_json() for lack in self.unavailable],
             "failure": self.failure,
+            **self._told(),
         }
+
+    def _told(self) -> dict[str, Any]:
+        """What the sampler said at its end: its own cost, and what came of the server's metrics."""
+        last = next((line for line in self._said if "server_metrics" in line), None)
+        told: dict[str, Any] = {"sampler_cpu_s": None if last is None else last["cpu_s"]}
+        if self._urls:
+            told["server_metrics"] = (
+                [{"url": url, "failure": "the sampler did not come to its end"} for url in self._urls]
+                if last is None
+                else last["server_metrics"]
+            )
+        return told
 
     def __enter__(self) -> Recorder:
         try:
             self._start()
+            if self._waits:
+                self.wait()
         except BaseException:
             self._end()
             raise
@@ -150,17 +190,30 @@ class Recorder:
             return
         self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
         self._listener.start()
+
+    def wait(self) -> None:
+        """Wait until the first samples are written, or it is known that they never will be."""
+        process = self._process
+        if process is None or self._has_heard:
+            return
         if not self._heard.wait(_START_LIMIT_S):
             self._failure = f"the sampler wrote no sample within {_START_LIMIT_S:g} s"
-            self._process.kill()
+            process.kill()
+        if self._take_in():
+            return
+        process.wait()
+        self._failure = self._failure or self._early_end(process.returncode)
+
+    def _take_in(self) -> bool:
+        """Take up what the sampler reads, as it said after its first samples; false where it did not say so."""
         hello = next((line for line in self._said if "domains" in line), None)
         if hello is None:
-            self._process.wait()
-            self._failure = self._failure or self._early_end(self._process.returncode)
-            return
+            return False
+        self._has_heard = True
         self.domains = [Domain.from_json(block) for block in hello["domains"]]
         self.unavailable = [Unavailable(**block) for block in hello["unavailable"]]
         self._resource_domains = [Domain.from_json(block) for block in hello["resources"]]
+        return True
 
     def _listen(self, pipe: IO[bytes]) -> None:
         """Keep what the sampler says (lines of JSON) apart from what its interpreter says (any other)."""
@@ -176,8 +229,12 @@ class Recorder:
         process, self._process = self._process, None
         if process is not None:
             self._end_process(process)
+            # A measurement that never began may not have waited for it.
+            self._take_in()
             self._finish("resources", self.resources_path)
             self._finish("power", self.power_path)
+            if self._urls:
+                self._finish("server_metrics", self.metrics_path)
 
     def _end_process(self, process: subprocess.Popen[bytes]) -> None:
         early = process.poll() is not None
@@ -224,3 +281,23 @@ class Recorder:
             self._failure = self._failure or f"{path.name} could not be finished ({error.strerror})"
         else:
             self.rows[name] = rows
+
+
+def metrics_address(url: str) -> str:
+    """The address of a Prometheus endpoint; its path is ``/metrics`` where none is given.
+
+    Raises:
+        InputError: if it is no URL of one, or holds credentials.
+    """
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one:
+        expected = "a URL such as http://127.0.0.1:8000/metrics"
+        raise InputError("no address of server metrics", got=repr(url), expected=expected)
+    if parts.username or parts.password:
+        hint = "leave out what stands before the @; the endpoint must be open to this machine"
+        raise InputError("an address of server metrics holds credentials", got=parts.hostname, hint=hint)
+    return parts._replace(path="/metrics" if parts.path in {"", "/"} else parts.path, fragment="").geturl()

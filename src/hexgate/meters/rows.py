@@ -1,4 +1,4 @@
-"""The two files of a recording: their names, their rows, and the traces read back from them."""
+"""The files of a recording: their names, their rows, and the traces read back from them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ from typing import Any
 
 from hexgate.meters.base import Reading, Unavailable
 
-__all__ = ["GPU_SERIES", "PARTIAL", "POWER", "RESOURCES", "SERIES", "power_row", "resources_row", "traces"]
+__all__ = [
+    "GPU_SERIES",
+    "PARTIAL",
+    "POWER",
+    "RESOURCES",
+    "SERIES",
+    "SERVER_GPU_SERIES",
+    "SERVER_METRICS",
+    "SERVER_SERIES",
+    "power_row",
+    "resources_row",
+    "traces",
+]
 
 RESOURCES = "resources.jsonl"
 """End of the name of the resources file: one row a sample."""
 POWER = "power.jsonl"
 """End of the name of the power file: one row a reading of one domain."""
+SERVER_METRICS = "server_metrics.jsonl"
+"""End of the name of the file of a server's own metrics: one row a value of one series."""
 PARTIAL = ".partial"
 """What follows the name of a file that is still written, or whose writers were killed."""
 
@@ -29,17 +43,31 @@ SERIES = (
 """The series of which a resources row has one value each."""
 GPU_SERIES = ("gpu_util_ratio", "gpu_memory_used_bytes")
 """The series of which it has a list with one value for each GPU, in the order of the domains, or null."""
+SERVER_SERIES = (
+    "server_cpu_ratio",
+    "server_cpu_cores",
+    "server_cpu_s",
+    "server_rss_bytes",
+    "server_uss_bytes",
+    "server_threads",
+    "server_processes",
+)
+"""The series of a server under load, of which a row has one value each where there is a server to look for. What
+takes long to read is read once a second: rows between have no such key."""
+SERVER_GPU_SERIES = ("server_gpu_util_ratio", "server_gpu_memory_bytes")
+"""What that server uses of each GPU, as far as NVML tells processes apart; read once a second."""
 
 
 def resources_row(readings: Sequence[Reading], lacks: Sequence[Unavailable]) -> dict[str, Any]:
     """One sample of the host as one row: every series by name, and `missing` with a reason for each null."""
-    row: dict[str, Any] = {"t_ns": readings[0].t_ns, **dict.fromkeys((*SERIES, *GPU_SERIES))}
+    nulls = dict.fromkeys((*SERIES, *GPU_SERIES, *(lack.what for lack in lacks)))
+    row: dict[str, Any] = {"t_ns": readings[0].t_ns, **nulls}
     missing = {lack.what: lack.reason for lack in lacks}
     for reading in readings:
         series, _, device = reading.domain.partition(":")
         place = series
         if device:
-            row[series] = [*(row[series] or ()), reading.value]
+            row[series] = [*(row.get(series) or ()), reading.value]
             place = f"{series}.{len(row[series]) - 1}"
         else:
             row[series] = reading.value

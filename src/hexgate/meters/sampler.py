@@ -1,27 +1,29 @@
 """The process that samples: ``python -m hexgate.meters.sampler``, started and ended by `recorder.Recorder`.
 
-It appends one JSON line a sample to two files, on absolute deadlines, and says on standard output what it
-reads once the first samples are written. It ends a moment after its parent has written to its standard input,
+It appends one JSON line a sample to its files, on absolute deadlines, and says on standard output what it
+reads once the first samples are written, and at its end what came of it. It ends a moment after its parent has written to its standard input,
 and at once when its parent is gone or on SIGTERM. Interrupts from the keyboard are for the parent to decide.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hexgate.meters.base import MeterOptions, open_meters
-from hexgate.meters.rows import PARTIAL, POWER, RESOURCES, power_row, resources_row
+from hexgate.meters.rows import PARTIAL, POWER, RESOURCES, SERVER_METRICS, power_row, resources_row
+
+if TYPE_CHECKING:
+    from hexgate.meters.scrape import Scraper
 
 __all__ = ["main"]
 
@@ -66,7 +68,7 @@ class Rows:
     def __init__(self, path: Path) -> None:
         self._file = FileIO(str(path), "w")
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: Mapping[str, Any]) -> None:
         """Append one row.
 
         Raises:
@@ -101,21 +103,98 @@ class Cadence:
             self.due_ns += (missed + 1) * self.period_ns
 
 
+@dataclass(frozen=True)
+class Task:
+    """What to sample, as the recorder says it in one argument."""
+
+    folder: str
+    """Where the files go."""
+    stem: str
+    """What their names begin with."""
+    parent: int
+    """The process that asked for it."""
+    pid: int | None
+    """The measured process."""
+    resources_hz: float
+    """Samples of resources a second."""
+    power_hz: float
+    """Readings of power a second."""
+    meters: Sequence[str]
+    """The energy meters."""
+    rapl_root: str | None = None
+    """Root of the powercap tree."""
+    server_pid: int | None = None
+    """The server under load."""
+    server_url: str | None = None
+    """Where it listens."""
+    metrics_urls: Sequence[str] = ()
+    """Endpoints of a server's own metrics."""
+    metrics_hz: float = 1.0
+    """Askings of each a second."""
+
+    def path(self, ending: str) -> Path:
+        """A file that is written."""
+        return Path(self.folder, f"{self.stem}.{ending}{PARTIAL}")
+
+
+class SharedRows:
+    """A file of rows that several threads write, until a write fails."""
+
+    def __init__(self, path: Path) -> None:
+        self._rows = Rows(path)
+        self._lock = threading.Lock()
+        self._fault: OSError | None = None
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one row.
+
+        Raises:
+            OSError: if the disk does not take it, or did not take an earlier one.
+        """
+        with self._lock:
+            if self._fault is not None:
+                raise self._fault
+            try:
+                self._rows.write(row)
+            except OSError as error:
+                self._fault = error
+                raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._rows.close()
+
+
 class Sampler:
     """The meters, the files, and the deadlines."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        options = MeterOptions(pid=arguments.pid, rapl_root=arguments.rapl_root)
+    def __init__(self, task: Task) -> None:
+        self._scrapers: list[Scraper] = []
+        self._metrics = SharedRows(task.path(SERVER_METRICS)) if task.metrics_urls else None
+        if self._metrics is not None:
+            from hexgate.meters.scrape import Scraper
+
+            period_s = 1 / task.metrics_hz
+            self._scrapers = [
+                Scraper(place, url, period_s, self._metrics.write)
+                for place, url in enumerate(task.metrics_urls)
+            ]
+        options = MeterOptions(
+            pid=task.pid,
+            rapl_root=None if task.rapl_root is None else Path(task.rapl_root),
+            server_pid=task.server_pid,
+            server_url=task.server_url,
+        )
         [self._host], self._host_lacks = open_meters(["host"], options)
-        self._meters, self._unavailable = open_meters(arguments.meters, options)
-        self._resources = Rows(arguments.folder / f"{arguments.stem}.{RESOURCES}{PARTIAL}")
-        self._power = Rows(arguments.folder / f"{arguments.stem}.{POWER}{PARTIAL}")
+        self._meters, self._unavailable = open_meters(task.meters, options)
+        self._resources = Rows(task.path(RESOURCES))
+        self._power = Rows(task.path(POWER))
         self._missing: dict[str, str] = {}
         now_ns = time.monotonic_ns()
-        self._cadences = [Cadence(self._sample_resources, round(1e9 / arguments.resources_hz), now_ns)]
+        self._cadences = [Cadence(self._sample_resources, round(1e9 / task.resources_hz), now_ns)]
         self._margin_ns = 0
         if self._meters:
-            period_ns = round(1e9 / arguments.power_hz)
+            period_ns = round(1e9 / task.power_hz)
             self._cadences.append(Cadence(self._sample_power, period_ns, now_ns))
             self._margin_ns = _MARGIN_PERIODS * period_ns
 
@@ -131,13 +210,19 @@ class Sampler:
             {
                 "domains": [domain.to_json() for meter in self._meters for domain in meter.domains()],
                 "resources": [domain.to_json() for domain in self._host.domains()],
-                "unavailable": [lack.to_json() for lack in (*self._unavailable, *self._host_lacks)],
+                "unavailable": [lack.to_json() for lack in (*self._unavailable, *self._host.lacks())],
             }
         )
         self._sample(leash, None)
+        for scraper in self._scrapers:
+            scraper.ask_to_end()
         self._sample(leash, time.monotonic_ns() + self._margin_ns)
         for cadence in self._cadences:
             cadence.act()
+        for scraper in self._scrapers:
+            scraper.end()
+        told = [scraper.to_json() for scraper in self._scrapers]
+        say({"server_metrics": told, "cpu_s": time.process_time()})
 
     def _sample(self, leash: Leash, until_ns: int | None) -> None:
         """Sample until a moment, or until the parent asks for the end."""
@@ -156,36 +241,27 @@ class Sampler:
 
     def close(self) -> None:
         """Close files and meters."""
-        self._resources.close()
-        self._power.close()
+        for scraper in self._scrapers:
+            scraper.end()
+        for rows in (self._resources, self._power, self._metrics):
+            if rows is not None:
+                rows.close()
         for meter in (self._host, *self._meters):
             meter.close()
 
     def _sample_resources(self) -> None:
         row = resources_row(self._host.read(), self._host.lacks())
-        # The reasons stand in the first row, and again only when they change.
+        # A reason stands in the row that has it first, and again only when it changes.
         missing = row.pop("missing")
-        if missing != self._missing:
-            row["missing"] = self._missing = missing
+        if missing.items() - self._missing.items():
+            row["missing"] = missing
+            self._missing |= missing
         self._resources.write(row)
 
     def _sample_power(self) -> None:
         for meter in self._meters:
             for reading in meter.read():
                 self._power.write(power_row(reading))
-
-
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="hexgate.meters.sampler", allow_abbrev=False)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--stem", required=True)
-    parser.add_argument("--pid", type=int)
-    parser.add_argument("--parent", type=int, required=True)
-    parser.add_argument("--resources-hz", type=float, required=True)
-    parser.add_argument("--power-hz", type=float, required=True)
-    parser.add_argument("--meters", nargs="*", default=[])
-    parser.add_argument("--rapl-root", type=Path)
-    return parser.parse_args(argv)
 
 
 def _say(line: dict[str, Any]) -> None:
@@ -196,10 +272,10 @@ def _say(line: dict[str, Any]) -> None:
 def main(argv: Sequence[str]) -> int:
     """Sample until told to end; 0 for a proper end, 1 for a failure that was said, 3 with the parent gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    arguments = _arguments(argv)
-    leash = Leash(arguments.parent)
+    task = Task(**json.loads(argv[0]))
+    leash = Leash(task.parent)
     try:
-        sampler = Sampler(arguments)
+        sampler = Sampler(task)
         try:
             sampler.run(leash, _say)
         finally:

@@ -1,4 +1,4 @@
-"""The reference endpoint: the embedded classifier and language model over every API that hexgate speaks."""
+"""The reference endpoint: the embedded models over OpenAI chat and completions, Ollama, KServe v2 and plain JSON."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def time_chart(
     last_s = end_s or max(line.begin_s + line.step_s * len(line.values) for line in shown)
     most = max(value for line in shown for value in line.values if value is not None) or 1.0
     rows = _legend_rows(lines)
-    frame = Frame(_LEFT, 26 + 15 * len(rows), _WIDTH - 10, _BOTTOM + 15 * len(rows))
+    frame = Frame(_LEFT, 26 + 15 * len(rows), _WIDTH - 24, _BOTTOM + 15 * len(rows))
     x = scale(0.0, last_s, frame.left, frame.right)
     y = scale(0.0, most * 1.06, frame.bottom, frame.top)
     drawing = Drawing(_WIDTH, frame.bottom + 36, title[lang], _said(lines, lang))
@@ -107,7 +107,7 @@ def distribution_chart(
     if not columns:
         return Markup()
     low, high = columns[0][0], columns[-1][1]
-    left, right = _LEFT, _WIDTH - 14
+    left, right = _LEFT, _WIDTH - 24
     x = log_scale(low, high, left, right)
     placed = place(marks, x, left, right)
     rows = max((each.row + 1 for each in placed), default=0)

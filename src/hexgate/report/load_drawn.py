@@ -31,8 +31,25 @@ OUTCOMES = {
     "not_sent": "k6",
 }
 """The outcomes of requests, and their colours."""
+_SAMPLED = (
+    ("chart_cpu", "axis_share", 1.0, ("cpu_ratio",)),
+    ("chart_cores", "axis_cores", 1.0, ("_cores",)),
+    ("chart_memory", "axis_gib", 2.0**30, ("memory_used_bytes", "rss_bytes")),
+    ("chart_gpu", "axis_share", 1.0, ("gpu_util_ratio",)),
+    ("chart_gpu_memory", "axis_gib", 2.0**30, ("gpu_memory_used_bytes",)),
+    ("chart_power", "axis_w", 1.0, ("power_w",)),
+)
+"""Charts of what was sampled: title, axis, divisor, and how the names of their series end."""
+_SERIES = {
+    "cpu_ratio": "line_host",
+    "memory_used_bytes": "line_host",
+    "process_cpu_ratio": "line_process",
+    "process_rss_bytes": "line_process",
+    "server_cpu_ratio": "line_server",
+    "server_cores": "line_server",
+    "server_rss_bytes": "line_server",
+}
 _MOST_LINES = 8
-_GIB = 2.0**30
 
 
 def load_charts(statistics: Json, lang: Lang) -> list[Chart]:
@@ -146,24 +163,27 @@ class _Drawn:
     def hosts(self) -> Iterator[Chart]:
         """Resources of every host that was sampled."""
         for host in self._all["resources"]:
-            for title, axis, scale, names in (
-                ("chart_cpu", "axis_share", 1.0, ("cpu_ratio", "process_cpu_ratio")),
-                ("chart_memory", "axis_gib", _GIB, ("memory_used_bytes", "process_rss_bytes")),
-                ("chart_gpu", "axis_share", 1.0, ("gpu_util_ratio",)),
-                ("chart_gpu_memory", "axis_gib", _GIB, ("gpu_memory_used_bytes",)),
-                ("chart_power", "axis_w", 1.0, ("power_w",)),
-            ):
-                lines = list(self._sampled(host, names, scale))
+            for title, axis, scale, ends in _SAMPLED:
+                lines = list(self._sampled(host, ends, scale))
                 heading = word("colon").join([word(title), same(host["host"], 60)])
                 yield self._over_time(heading, axis, lines)
 
-    def _sampled(self, host: Json, names: Sequence[str], scale: float) -> Iterator[Line]:
-        kinds = {"cpu_ratio": "line_host", "memory_used_bytes": "line_host"}
-        kinds |= {"process_cpu_ratio": "line_process", "process_rss_bytes": "line_rss"}
-        found = [name for name in host["lines"] if name.partition(".")[0] in names][:_MOST_LINES]
-        for place, name in enumerate(found):
+    def _sampled(self, host: Json, ends: tuple[str, ...], scale: float) -> Iterator[Line]:
+        found = [
+            name
+            for name in host["lines"]
+            if name.partition(".")[0].endswith(ends) and (("gpu" in name) == ("gpu" in ends[0]))
+        ]
+        for place, name in enumerate(found[:_MOST_LINES]):
             values = [None if value is None else value / scale for value in host["lines"][name]]
-            label = word(kinds[name]) if name in kinds else same(name.partition(".")[2] or name, 40)
+            series, _, device = name.partition(".")
+            label = (
+                word("line_gpu", gpu=device)
+                if "gpu" in series and device.isdigit()
+                else same(device or series, 40)
+            )
+            if series in _SERIES:
+                label = word(_SERIES[series])
             yield Line(label, values, host["step_s"], style=f"k{place % 7}")
 
     def server(self) -> Iterator[Chart]:

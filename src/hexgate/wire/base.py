@@ -133,19 +133,25 @@ class Event(NamedTuple):
 class Dialect(Protocol):
     """One API, as pure functions. An instance never changes."""
 
-    name: str
-    """Name in the registry, such as ``openai-chat``."""
     gives: ClassVar[Gives]
     """What its replies hold. It takes inputs where they hold scores, and prompts elsewhere."""
-    streams: bool
-    """Whether replies can come in pieces."""
-    ends_with: bytes | None
-    """What the last 64 bytes of a streamed reply that is whole hold; None where the API has no such thing. A hint for
-    whoever looks at replies early: a reply without it is looked at first, and may be whole all the same."""
+    generates: ClassVar[bool]
+    """Whether they hold text."""
 
     @property
-    def generates(self) -> bool:
-        """Whether its replies hold text."""
+    def name(self) -> str:
+        """Name in the registry, such as ``openai-chat``."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether replies can come in pieces."""
+
+    @property
+    def ends_with(self) -> bytes | None:
+        """What the last 64 bytes of a streamed reply that is whole hold; None where the API has no such thing.
+
+        A hint for whoever looks at replies early: one without it is looked at first, and may be whole all the same.
+        """
 
     def request(self, ask: Ask) -> WireRequest:
         """The HTTP request for one ask."""

@@ -81,7 +81,7 @@ def read_lines(pieces: Sequence[bytes], read: ReadFields, *, finishes: str | Non
         try:
             _read_object(data, reply, piece, read)
         except BadPayload as bad:
-            if not ended and str(bad).startswith(NOT_JSON):
+            if not ended and data.startswith(b"{") and str(bad).startswith(NOT_JSON):
                 return reply.failed(truncated(str(bad), piece))
             if data.startswith((b"data:", b"event:")):
                 return reply.failed(protocol_error("server-sent events instead of lines of JSON", piece))

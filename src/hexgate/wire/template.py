@@ -80,28 +80,23 @@ class TemplateDialect:
         template = self._template
         finishes = _FINISHES if template.finish else None
         if template.stream == "none":
-            return _usage_last(read_document(pieces, self._read, finishes=finishes))
+            return _joined_usage(read_document(pieces, self._read, finishes=finishes))
         if template.stream == "ndjson":
-            return _usage_last(read_lines(pieces, self._read, finishes=finishes))
+            return _joined_usage(read_lines(pieces, self._read, finishes=finishes))
         marker = template.done.encode() if template.done is not None else None
-        return _usage_last(read_stream(pieces, self._read, marker=marker, finishes=finishes))
+        return _joined_usage(read_stream(pieces, self._read, marker=marker, finishes=finishes))
 
     def _values(self, ask: Ask) -> dict[str, Any]:
         named = self._template.named
-        if "messages" in named:
-            turns: list[dict[str, str]] | None = turns_of(ask, self.name)
-        else:
-            turns = None
+        turns = turns_of(ask, self.name) if "messages" in named else None
+        if turns is None:
             prompt_of(ask, self.name)
-        missing = [
-            name
-            for name, given in (("stop", bool(ask.stop)), ("system", ask.system is not None))
-            if given and name not in named and not (name == "system" and turns is not None)
-        ]
-        if missing:
-            raise InputError(
-                f"the template has no place for {missing[0]}", where=self.name, expected=f"{{{missing[0]}}}"
-            )
+        asked = {"system": ask.system is not None and turns is None, "stop": bool(ask.stop)}
+        for name, given in asked.items():
+            if given and name not in named:
+                raise InputError(
+                    f"the template has no place for {name}", where=self.name, expected=f"{{{name}}}"
+                )
         if "model" in named and not ask.model:
             raise InputError("the template needs the model's name", where=self.name, hint="--model-name")
         return {
@@ -138,7 +133,7 @@ def _first(paths: Sequence[JsonPath], fields: Mapping[str, Any]) -> Any:
     return None
 
 
-def _usage_last(events: list[Event]) -> list[Event]:
+def _joined_usage(events: list[Event]) -> list[Event]:
     """The events, each count of tokens joined with those stated before it: APIs spread them over several events."""
     known: dict[str, int] = {}
     for place, event in enumerate(events):

@@ -51,7 +51,7 @@ _KEYS = (
 _PATH = re.compile(r"(?:/[\x21-\x22\x24-\x7e]*)?")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_SECRET = frozenset({"authorization", "proxy-authorization", "cookie"})
+_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key"})
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _MOST_BYTES = 1_000_000
 
@@ -131,7 +131,7 @@ def read_template(file: str) -> Template:
         headers=_headers(fields.get("headers", {}), file),
         body=fields["body"],
         stream=stream,
-        done=done,
+        done=None if done is None else done.strip(),
         text=_paths(fields, "text", file),
         reasoning=_paths(fields, "reasoning", file),
         finish=_paths(fields, "finish", file),

@@ -167,6 +167,9 @@ CASES = [
     ),
     generate("a page of HTML", (b"<html>\n", b"</html>\n"), Expected(ERROR, "protocol: not JSON", kinds="")),
     generate(
+        "a page of HTML in one line", (b"<html></html>",), Expected(ERROR, "protocol: not JSON", kinds="")
+    ),
+    generate(
         "done without any text",
         (LAST,),
         Expected(

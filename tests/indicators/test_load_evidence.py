@@ -1,0 +1,200 @@
+"""The figures of both indicators from evidence that is written here, computed again with numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
+from hexgate.contract.schema import load_schema, measures
+from hexgate.errors import EvidenceError
+from hexgate.indicators.base import Figures
+from hexgate.indicators.latency_p99 import LatencyP99
+from hexgate.indicators.load_evidence import load_evidence
+from hexgate.indicators.throughput_rps import ThroughputRps
+from hexgate.load.plan import Arrival, Plan, open_loop
+from hexgate.load.records import Outcome
+from hexgate.load.slo import Slo
+from hexgate.stats.histogram import LogHistogram
+from support.load_records import by_hand, reply
+
+S = 1_000_000_000
+N = 600
+PLAN = open_loop(rate_rps=100.0, items=5, requests=N, warmup=20, arrival=Arrival.CONSTANT)
+METHOD: dict[str, Any] = {
+    "requested": N, "confidence": 0.95, "limit_ms": 150.0, "in_process": False, "windows": 20,
+    "slo": Slo.parse("ttft_ms<=100,e2e_ms.p99<=400").to_json(),
+}  # fmt: skip
+
+
+def made(seed: int = 0) -> NDArray[np.void]:
+    random = np.random.default_rng(seed)
+    rows = by_hand(
+        *[
+            reply(
+                int(due),
+                ttft_ms=float(random.exponential(60.0)),
+                span_ms=float(random.exponential(90.0)),
+                events=int(random.integers(2, 30)),
+                first_event_tokens=2,
+                prompt_tokens=int(random.integers(1, 50)),
+                cached_tokens=1,
+                gap_max_ns=int(random.integers(1, S)),
+                outcome=int(random.choice([0, 0, 0, 0, 0, 0, 1, 2])),
+            )
+            for due in PLAN.due_ns
+        ]
+    )
+    rows["output_tokens"] = rows["events"] + 3
+    rows["item"], rows["warmup"] = PLAN.item, np.arange(len(rows)) < PLAN.warmup
+    rows["sent_ns"] += random.integers(0, 50_000, len(rows))
+    rows["first_answer_ns"] += 5_000
+    return rows
+
+
+def stream_of(gaps_ms: NDArray[np.float64]) -> dict[str, Any]:
+    gaps = LogHistogram()
+    gaps.record_many(gaps_ms)
+    return {
+        "gaps_ms": gaps.to_json(),
+        "events": 900,
+        "per_second": {"begin_s": 0, "events": [100, 200, 300, 50, 50, 200], "first_tokens": [1] * 6},
+    }
+
+
+def left(folder: Path, rows: NDArray[np.void], plan: Plan = PLAN, **documents: Any) -> EvidenceReader:
+    evidence = EvidenceWriter(folder, "load")
+    evidence.document("plan_head", plan.head())
+    evidence.array("plan", plan.to_array())
+    evidence.array("requests", rows)
+    evidence.document("run", {"stopped": None, "stopped_ns": None})
+    for name, document in documents.items():
+        evidence.document(name, document)
+    return EvidenceReader(folder, {name: file.to_json() for name, file in evidence.finish().items()})
+
+
+def complete(figures: Figures, indicator: str) -> dict[str, Any]:
+    """The values, which are those of the schema, each null with a reason."""
+    assert set(figures.values) == set(load_schema(indicator)["x-own"])
+    null = {name for name in measures(indicator) if figures.values[name] is None}
+    assert null == set(figures.missing)
+    assert all(figures.values[name] is not None for name in figures.intervals)
+    return dict(figures.values)
+
+
+def test_every_latency_is_numpys(tmp_path: Path) -> None:
+    rows = made()
+    gaps = np.random.default_rng(1).exponential(20.0, 4000)
+    figures = LatencyP99().figures(METHOD, left(tmp_path, rows, stream=stream_of(gaps)))
+    values = complete(figures, "latency_p99")
+    good = rows[~rows["warmup"] & (rows["outcome"] == Outcome.OK)]
+    after_first = good["output_tokens"] - 2
+    times = {
+        "e2e_due": good["end_ns"] - good["due_ns"],
+        "e2e_sent": good["end_ns"] - good["sent_ns"],
+        "ttft_due": good["first_token_ns"] - good["due_ns"],
+        "ttft_sent": good["first_token_ns"] - good["sent_ns"],
+        "ttfa_due": good["first_answer_ns"] - good["due_ns"],
+        "ttfa_sent": good["first_answer_ns"] - good["sent_ns"],
+        "tpot": (good["last_token_ns"] - good["first_token_ns"]) / after_first,
+        "gap_max": good["gap_max_ns"],
+    }
+    assert values["times"].keys() == times.keys()
+    shares = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+    for name, span_ns in times.items():
+        ms, found = span_ns / 1e6, values["times"][name]
+        assert found["count"] == len(ms)
+        assert [found["mean_ms"], found["std_ms"]] == pytest.approx([ms.mean(), ms.std()], rel=1e-12)
+        assert [found["min_ms"], found["max_ms"]] == pytest.approx([ms.min(), ms.max()], rel=1e-15)
+        for share, p in shares.items():
+            expected = np.quantile(ms, p, method="inverted_cdf")
+            assert found[f"{share}_ms"] == pytest.approx(expected, rel=1e-15)
+            low, high = found["bounds"][f"{share}_ms"]
+            assert low is None or low <= found[f"{share}_ms"]
+            assert high is None or high >= found[f"{share}_ms"]
+    for prefix, name in {"": "e2e_due", "ttft_": "ttft_due", "ttfa_": "ttfa_due", "tpot_": "tpot"}.items():
+        for share in shares:
+            if (key := f"{prefix}{share}_ms") in values:
+                assert values[key] == values["times"][name][f"{share}_ms"]
+                assert figures.intervals[key].low == values["times"][name]["bounds"][f"{share}_ms"][0]
+    assert values["gap_max_ms"] == good["gap_max_ns"].max() / 1e6
+    assert values["gap_p99_ms"] == pytest.approx(np.quantile(gaps, 0.99, method="inverted_cdf"), rel=0.004)
+    assert values["over_limit_count"] == (times["e2e_due"] / 1e6 > 150.0).sum()
+    timed = rows[~rows["warmup"]]
+    assert values["timeout_ratio"] == (timed["outcome"] == Outcome.TIMEOUT).mean()
+    assert sum(values["ttft_histogram"]["counts"]) == len(good)
+    assert values["warmup_requests"] == 20
+
+
+def test_what_was_not_recorded_is_null_with_its_reason(tmp_path: Path) -> None:
+    rows = made()
+    without = LatencyP99().figures(METHOD, left(tmp_path, rows))
+    complete(without, "latency_p99")
+    assert without.missing == dict.fromkeys(
+        ("gap_p50_ms", "gap_p99_ms"), "the times between events were not recorded"
+    )
+    for name in ("first_token_ns", "first_answer_ns", "last_token_ns", "gap_max_ns"):
+        rows[name] = -1
+    plain = left(tmp_path, rows, stream=stream_of(np.empty(0)))
+    missing = LatencyP99().figures(METHOD, plain).missing
+    assert missing["ttft_p90_ms"] == missing["ttft_mean_ms"] == "no reply was streamed"
+    assert missing["gap_p99_ms"] == missing["gap_max_ms"] == "no reply was streamed with a second event"
+    rates = ThroughputRps().figures(METHOD, plain)
+    complete(rates, "throughput_rps")
+    assert rates.missing["goodput_ratio"] == "no reply has what is limited: ttft_ms"
+    rows["outcome"] = Outcome.ERROR
+    nothing = LatencyP99().figures(METHOD, left(tmp_path, rows))
+    complete(nothing, "latency_p99")
+    assert nothing.missing["gap_p99_ms"] == nothing.missing["p999_ms"] == "no request succeeded"
+    complete(ThroughputRps().figures(METHOD, left(tmp_path, rows)), "throughput_rps")
+
+
+def test_the_rates_and_what_they_rest_on(tmp_path: Path) -> None:
+    rows = made()
+    figures = ThroughputRps().figures(METHOD, left(tmp_path, rows, stream=stream_of(np.ones(3))))
+    values = complete(figures, "throughput_rps")
+    timed = rows[~rows["warmup"]]
+    good = timed[timed["outcome"] == Outcome.OK]
+    kept = good[
+        (good["first_token_ns"] - good["due_ns"] <= 100_000_000)
+        & (good["end_ns"] - good["due_ns"] <= 400_000_000)
+    ]
+    assert values["goodput_ratio"] == len(kept) / N
+    assert values["goodput_of_ok_ratio"] == len(kept) / len(good)
+    assert values["goodput_rps"] == (kept["end_ns"] <= 6.2 * S).sum() / values["duration_s"]
+    assert figures.intervals["goodput_ratio"].n == N
+    assert values["prompt_tokens_total"] == good["prompt_tokens"].sum()
+    assert values["output_tokens_total"] == good["output_tokens"].sum()
+    assert values["cached_token_ratio"] == len(good) / good["prompt_tokens"].sum()
+    assert values["outcomes"]["timeout"] == values["timeouts"]
+    assert sum(values["outcomes"].values()) == N
+    assert values["tokens"]["disagree"] == len(good)
+    # The window is from 0.2 s to 6.2 s: five whole seconds from 1 s on.
+    each = good["output_tokens"].sum() / good["events"].sum()
+    assert values["output_tokens_per_s_max"] == pytest.approx(300 * each)
+    assert values["output_tokens_per_s_min"] == pytest.approx(50 * each)
+    assert values["output_tokens_per_s_std"] == pytest.approx(np.std([200, 300, 50, 50, 200]) * each)
+    without = {key: value for key, value in METHOD.items() if key != "slo"}
+    plain = ThroughputRps().figures(without, left(tmp_path, rows))
+    complete(plain, "throughput_rps")
+    assert plain.missing["goodput_rps"] == "no request is held to a limit"
+
+
+def test_what_the_clients_told_is_read_by_shard(tmp_path: Path) -> None:
+    own, other = {"workers": [], "parent": {"cpu_s": 1.0}}, {"workers": [], "parent": {"cpu_s": 2.0}}
+    assert load_evidence(left(tmp_path, made())).clients == {}
+    assert load_evidence(left(tmp_path, made(), client=own)).clients == {0: own}
+    merged = left(tmp_path, made(), client_0=own, client_3=other)
+    assert load_evidence(merged).clients == {0: own, 3: other}
+    assert load_evidence(merged).stream is None
+
+
+def test_records_that_are_none_are_an_error_of_the_evidence(tmp_path: Path) -> None:
+    with pytest.raises(EvidenceError, match="no request was sent"):
+        load_evidence(left(tmp_path, made()[:0]))
+    with pytest.raises(EvidenceError, match="other columns"):
+        load_evidence(left(tmp_path, made()[["index", "item"]].astype([("index", "<i4"), ("item", "<i4")])))
