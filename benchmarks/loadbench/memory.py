@@ -17,7 +17,7 @@ def memory(setup: Setup) -> Outcome:
     def hexgate(requests: int) -> Contender:
         def once(_: int) -> Figures:
             options = ["--concurrency", "64", "--requests", str(requests), "--warmup", "1000"]
-            made = subject.predict(setup, *options)
+            made = subject.predict(setup, *options, exports=True)
             measured = setup.measure(
                 "hexgate", ["--tokens", "1"], made, accepted=subject.ACCEPTED, every_s=0.05
             )
@@ -44,6 +44,8 @@ def memory(setup: Setup) -> Outcome:
         ),
         Check(f"peak of {many_name}, MB", rounds.worst(many_name, figure), high=150),
     ]
-    notes = ["A page that two processes share counts twice in the sum; sampled every 50 ms."]
+    notes = [
+        "Tables and report with it. A page that two processes share counts twice in the sum; sampled every 50 ms."
+    ]
     columns = (figure, "largest process MB", "records MB", "requests/s", "wall s")
     return Outcome(8, "peak resident memory, one worker", rounds, columns, checks, notes)

@@ -88,7 +88,7 @@ def report(setup: Setup) -> Outcome:
                 loads[requests] = _load(setup, requests, setup.folder("load"))
             folder = setup.folder("report")
             page = folder / "report.html"
-            command = [*setup.hexgate, *subject.report(loads[requests], page)]
+            command = subject.report(loads[requests], page)
             ran = run(command, cores=[setup.client_core], folder=folder, every_s=0.05)
             if ran.returncode != 0:
                 raise RuntimeError(f"exit code {ran.returncode} of {' '.join(ran.command)}\n{ran.output}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import sys
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,28 +27,38 @@ ACCEPTED = (0, 1, 4, 5)
 
 
 def chat(setup: Setup, *options: str, workers: int = 1, tokens: int = 64) -> Command:
-    """Streamed chat completions."""
+    """Streamed chat completions; the artifacts and their evidence alone."""
     return _load(
-        setup, "/v1", prompts(setup.scratch), workers, "--model", "m", "--max-tokens", str(tokens), *options
+        setup, "/v1", prompts, workers, "--model", "m", "--max-tokens", str(tokens), "--no-exports", *options
     )
 
 
-def predict(setup: Setup, *options: str, workers: int = 1) -> Command:
-    """Small JSON requests and replies, not streamed."""
-    return _load(setup, "/predict", features(setup.scratch), workers, "--dialect", "predict", *options)
+def predict(setup: Setup, *options: str, workers: int = 1, exports: bool = False) -> Command:
+    """Small JSON requests and replies, not streamed; with the tables and the report, or without."""
+    common = ["--dialect", "predict", *([] if exports else ["--no-exports"])]
+    return _load(setup, "/predict", features, workers, *common, *options)
 
 
-def _load(setup: Setup, path: str, data: Path, workers: int, *options: str) -> Command:
+def _load(setup: Setup, path: str, data: Callable[[Path], Path], workers: int, *options: str) -> Command:
     def command(server: Server, folder: Path) -> list[str]:
-        common = ["--data", str(data), "--workers", str(workers), "--out", str(folder / "out"), "--quiet"]
+        common = [
+            "--data",
+            str(data(setup.scratch)),
+            "--workers",
+            str(workers),
+            "--out",
+            str(folder / "out"),
+            "--quiet",
+        ]
         return [*setup.hexgate, "load", f"{server.url}{path}", *options, *common]
 
     return command
 
 
 def report(folder: Path, page: Path) -> list[str]:
-    """The arguments that make the HTML report of the load in a folder."""
-    return ["report", str(folder), "--html", str(page)]
+    """The command that makes the HTML report of the load in a folder: the function that `hexgate load` ends with."""
+    script = "import sys; from pathlib import Path; from hexgate.cli.load_outputs import write_load_report as write; "
+    return [sys.executable, "-c", script + "write(*map(Path, sys.argv[1:]))", str(folder), str(page)]
 
 
 class Evidence:

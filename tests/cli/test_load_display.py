@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from hexgate.cli import load_display
-from hexgate.cli.load_display import Aim, LoadDisplay, display_lines
+from hexgate.cli.load_display import LoadDisplay, display_lines
 from hexgate.load.live import BOUNDS_S, Live, Seen
 
 NOTHING = (0,) * (len(BOUNDS_S) + 1)
@@ -36,6 +36,7 @@ def before() -> Seen:
         bytes=1_000_000,
         cpu_s=1.0,
         workers=2,
+        planned=12_000,
     )
 
 
@@ -65,9 +66,9 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_lines_say_what_happened_between_two_looks(before: Seen, now: Seen) -> None:
-    said = dict(display_lines(before, now, Aim(seconds=60.0)))
+    said = dict(display_lines(before, now))
     assert said == {
-        "running": "[=====                   ]  20 %  12 s / 60 s  2380 requests",
+        "running": "[=====                   ]  20 %  12 s  2380 of 12\u202f000 requests",
         "rate": "200/s of 200 asked",
         "finished": "195/s",
         "in flight": "20",
@@ -81,43 +82,51 @@ def test_the_lines_say_what_happened_between_two_looks(before: Seen, now: Seen) 
 
 
 def test_the_chinese_lines_say_the_same(before: Seen, now: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    english = display_lines(before, now, Aim(requests=5000))
+    english = display_lines(before, now)
     monkeypatch.setenv("HEXGATE_LANG", "zh")
-    chinese = display_lines(before, now, Aim(requests=5000))
+    chinese = display_lines(before, now)
     assert len(chinese) == len(english)
     assert dict(chinese)["失败"] == "10 (0.42 %)：错误 6，超时 4"
-    assert dict(chinese)["运行"].endswith("12 s  2380 / 5000 个请求")
+    assert dict(chinese)["运行"].endswith("12 s  2380 / 12\u202f000 个请求")
 
 
 def test_nothing_is_said_of_what_nobody_counted(before: Seen) -> None:
-    said = dict(display_lines(before, before, Aim()))
+    said = dict(display_lines(before, before))
     assert said["TTFT"] == said["latency"] == "-"
     assert said["rate"] == "- of 200 asked"
     assert said["output"] == "-"
     assert said["failures"] == "0"
 
 
+def test_without_a_number_of_requests_there_is_no_bar(now: Seen, before: Seen) -> None:
+    assert dict(display_lines(before, replace(now, planned=None)))["running"] == "12 s  2380 requests"
+
+
+def test_once_nothing_more_is_sent_no_rate_is_asked(now: Seen, before: Seen) -> None:
+    assert dict(display_lines(before, replace(now, phase="draining", asked_rps=0.0)))["rate"] == "200/s sent"
+
+
 def test_a_closed_loop_asks_for_no_rate_and_is_never_late(before: Seen, now: Seen) -> None:
     closed = {"asked_rps": None, "lag_max_s": None}
-    said = dict(display_lines(replace(before, **closed), replace(now, **closed), Aim()))
+    said = dict(display_lines(replace(before, **closed), replace(now, **closed)))
     assert said["rate"] == "200/s sent"
     assert "late" not in said["this client"]
 
 
 def test_requests_that_are_due_and_not_taken_up_are_named(before: Seen, now: Seen) -> None:
-    said = dict(display_lines(before, replace(now, due=2450), Aim()))
+    said = dict(display_lines(before, replace(now, due=2450)))
     assert said["rate"] == "200/s of 200 asked, 50 behind"
 
 
 def test_while_replies_are_read_the_progress_is_theirs(before: Seen, now: Seen) -> None:
-    said = dict(display_lines(before, replace(now, phase="reading", replies_read=700), Aim(seconds=60)))
+    said = dict(display_lines(before, replace(now, phase="reading", replies_read=700)))
     assert said["reading replies"] == "700 of 2380 replies"
 
 
 def test_a_latency_beyond_all_buckets_is_more_than_the_last(before: Seen, now: Seen) -> None:
     beyond = replace(now, buckets=counted(len(BOUNDS_S)), latency_sum_s=400.0)
-    assert dict(display_lines(before, beyond, Aim()))["latency"].startswith("mean 400")
-    assert dict(display_lines(before, beyond, Aim()))["latency"].endswith("p95 > 250\u202f000 ms")
+    assert dict(display_lines(before, beyond))["latency"].startswith("mean 400")
+    assert dict(display_lines(before, beyond))["latency"].endswith("p95 > 250\u202f000 ms")
 
 
 class _Counters(Live):
@@ -134,7 +143,6 @@ def test_a_terminal_shows_the_lines(before: Seen, now: Seen, monkeypatch: pytest
     monkeypatch.setattr(load_display, "console", lambda: Console(file=shown, force_terminal=True, width=120))
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with LoadDisplay(_Counters([before, now])) as display:
-        display.aim(Aim(seconds=60))
         display.start("200 requests/s, 60 s", 12_000)
         display.advance(3)
         display._screen.refresh()  # type: ignore[union-attr]

@@ -166,12 +166,12 @@ def test_without_pyarrow_parquet_says_what_to_install(
 
 @pytest.mark.vendor
 def test_parquet_has_the_same_cells_as_the_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs.module("pyarrow")
+    needs.module("pyarrow", group="parquet")
     from pyarrow import parquet
 
     load = folder_of(tmp_path, plan_of(400), failing=0.3)
     rows = table(write_requests_csv(load, tmp_path / "requests.csv"))
-    monkeypatch.setattr(load_exports, "_ROWS", 64)
+    monkeypatch.setattr(load_exports, "_GROUP", 64)
     typed = parquet.read_table(write_requests_parquet(load, tmp_path / "requests.parquet"))
     assert tuple(typed.column_names) == REQUEST_COLUMNS
     for name in REQUEST_COLUMNS:

@@ -57,6 +57,9 @@ class Board:
     average_mw: int = 299_000
     util_percent: int = 37
     memory_used: int = 3 * 2**30
+    processes: dict[int, int] = field(default_factory=dict)
+    samples: list[tuple[int, int, int]] = field(default_factory=list)
+    process_error: int = 0
     handle: ctypes.Structure = field(default_factory=pynvml.struct_c_nvmlDevice_t)
 
 
@@ -135,6 +138,30 @@ class FakeNvml:
         percent = self._board(handle).util_percent
         rates._obj.gpu = max(0, percent)
         return max(0, -percent)
+
+    def _nvmlDeviceGetComputeRunningProcesses_v3(self, handle: Any, count: Any, found: Any) -> int:  # noqa: N802
+        board = self._board(handle)
+        if board.process_error or not board.processes:
+            count._obj.value = 0
+            return board.process_error
+        if found is None:
+            return pynvml.NVML_ERROR_INSUFFICIENT_SIZE
+        for place, (pid, size) in enumerate(board.processes.items()):
+            found[place].pid, found[place].usedGpuMemory = pid, size
+        count._obj.value = len(board.processes)
+        return 0
+
+    def _nvmlDeviceGetProcessUtilization(self, handle: Any, found: Any, count: Any, since: Any) -> int:  # noqa: N802
+        board = self._board(handle)
+        wanted = [sample for sample in board.samples if sample[1] > since.value]
+        if board.process_error or not wanted:
+            return board.process_error or pynvml.NVML_ERROR_NOT_FOUND
+        count._obj.value = len(wanted)
+        if found is None:
+            return pynvml.NVML_ERROR_INSUFFICIENT_SIZE
+        for place, (pid, at_us, percent) in enumerate(wanted):
+            found[place].pid, found[place].timeStamp, found[place].smUtil = pid, at_us, percent
+        return 0
 
     def _nvmlDeviceGetMemoryInfo(self, handle: Any, memory: Any) -> int:  # noqa: N802
         used = self._board(handle).memory_used

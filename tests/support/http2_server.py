@@ -1,4 +1,4 @@
-"""An HTTP/2 server on loopback, over TLS (ALPN) or in clear text from the first byte on, whose replies a test scripts."""
+"""An HTTP/2 server on loopback, over TLS (ALPN) or in clear text at once, whose replies a test scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ class Stream:
     """One request, and what its reply is written to."""
 
     def __init__(
-        self, number: int, headers: dict[str, str], http: h2.connection.H2Connection, writer: asyncio.StreamWriter
+        self,
+        number: int,
+        headers: dict[str, str],
+        http: h2.connection.H2Connection,
+        writer: asyncio.StreamWriter,
     ) -> None:
         self.headers = headers
         """Those of the request, with ``:path`` and its like."""
@@ -107,7 +111,9 @@ class Http2Server:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
+        http = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, header_encoding="latin-1")
+        )
         http.initiate_connection()
         writer.write(http.data_to_send())
         streams: dict[int, Stream] = {}

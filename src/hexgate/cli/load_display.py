@@ -6,7 +6,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
 import click
@@ -21,7 +20,7 @@ from hexgate.load.records import Outcome
 from hexgate.report.numbers import number
 from hexgate.report.table import plain
 
-__all__ = ["Aim", "LoadDisplay", "display_lines"]
+__all__ = ["LoadDisplay", "display_lines"]
 
 _LOOKS_PER_S = 4
 _SPAN_S = 3.0
@@ -30,34 +29,17 @@ _BAR = 24
 _DASH = "-"
 
 
-@dataclass(frozen=True)
-class Aim:
-    """Where a load is to end."""
-
-    requests: int | None = None
-    """Requests of the whole plan, warm-up included; None where the duration decides."""
-    seconds: float | None = None
-    """Length of the load; None where the number of requests decides."""
-
-    def done_ratio(self, seen: Seen) -> float | None:
-        """How far the load is, 0 to 1; None where nothing says where it ends."""
-        if self.seconds:
-            return min(seen.elapsed_s / self.seconds, 1.0)
-        return min(sum(seen.outcomes) / self.requests, 1.0) if self.requests else None
-
-
-def display_lines(before: Seen, now: Seen, aim: Aim) -> list[tuple[str, str]]:
+def display_lines(before: Seen, now: Seen) -> list[tuple[str, str]]:
     """The lines of the display: what each is of, and what it says.
 
     Args:
         before: the counters some seconds ago; what is said of "now" is what happened since.
         now: the counters.
-        aim: where the load is to end.
     """
     span_s = now.elapsed_s - before.elapsed_s
     ended = sum(now.outcomes) - sum(before.outcomes)
     return [
-        (_PHASES[now.phase](), _progress(now, aim)),
+        (_PHASES[now.phase](), _progress(now)),
         (text("rate", "速率"), _rate(now, _per_s(now.issued - before.issued, span_s))),
         (text("finished", "完成"), _per_second(_per_s(ended, span_s))),
         (text("in flight", "在途"), number(now.in_flight)),
@@ -81,27 +63,26 @@ _PHASES = {
 }
 
 
-def _progress(now: Seen, aim: Aim) -> str:
+def _progress(now: Seen) -> str:
+    ended = sum(now.outcomes)
     if now.phase == "reading":
-        read, whole = number(now.replies_read), number(sum(now.outcomes))
-        return text(f"{read} of {whole} replies", f"{read} / {whole} 个回复")
-    share = aim.done_ratio(now)
-    ended = number(sum(now.outcomes))
-    count = text(f"{ended} requests", f"{ended} 个请求")
-    if aim.requests:
-        count = text(
-            f"{ended} of {number(aim.requests)} requests", f"{ended} / {number(aim.requests)} 个请求"
+        return text(
+            f"{number(now.replies_read)} of {number(ended)} replies",
+            f"{number(now.replies_read)} / {number(ended)} 个回复",
         )
-    length = f"{now.elapsed_s:.0f} s" + (f" / {aim.seconds:g} s" if aim.seconds else "")
-    if share is None:
-        return f"{length}  {count}"
+    length = f"{now.elapsed_s:.0f} s"
+    if not now.planned:
+        return text(f"{length}  {number(ended)} requests", f"{length}  {number(ended)} 个请求")
+    share = min(ended / now.planned, 1.0)
     full = round(share * _BAR)
-    return f"[{'=' * full}{' ' * (_BAR - full)}] {100 * share:3.0f} %  {length}  {count}"
+    bar = f"[{'=' * full}{' ' * (_BAR - full)}] {100 * share:3.0f} %  {length}"
+    planned = number(now.planned)
+    return text(f"{bar}  {number(ended)} of {planned} requests", f"{bar}  {number(ended)} / {planned} 个请求")
 
 
 def _rate(now: Seen, sent_rps: float | None) -> str:
     sent = _per_second(sent_rps)
-    if now.asked_rps is None:
+    if now.asked_rps is None or now.phase != "running":
         return text(f"{sent} sent", f"实发 {sent}")
     asked = _short(now.asked_rps)
     said = text(f"{sent} of {asked} asked", f"实发 {sent}，要求 {asked}")
@@ -199,7 +180,6 @@ class LoadDisplay:
         self._live = live
         self._title = title
         self._quiet = quiet
-        self._aim = Aim()
         self._looks: deque[Seen] = deque()
         self._lock = threading.Lock()
         self._console = console()
@@ -227,14 +207,8 @@ class LoadDisplay:
         if self._screen is not None:
             self._screen.stop()
 
-    def aim(self, aim: Aim) -> None:
-        """Say where the load is to end."""
-        self._aim = aim
-
-    def start(self, what: str, total: int | None) -> None:
-        """A new stage begins; `total` is its number of requests, where that decides."""
-        if total is not None and self._aim == Aim():
-            self._aim = Aim(requests=total)
+    def start(self, what: str, total: int | None) -> None:  # noqa: ARG002
+        """A new stage begins; how many requests it has, the counters say too."""
         self._title = f"{self._title.partition(':')[0]}: {what}"
         if self._screen is None and not self._quiet:
             click.echo(self._title, err=True)
@@ -253,7 +227,7 @@ class LoadDisplay:
             self._looks.append(now)
             while len(self._looks) > 2 and now.elapsed_s - self._looks[1].elapsed_s >= _SPAN_S:
                 self._looks.popleft()
-            lines = display_lines(self._looks[0], now, self._aim)
+            lines = display_lines(self._looks[0], now)
         table = Table.grid(padding=(0, 2))
         table.add_column(no_wrap=True)
         table.add_column(overflow="ellipsis", no_wrap=True)

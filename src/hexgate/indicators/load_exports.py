@@ -32,6 +32,8 @@ REQUEST_COLUMNS = (*COLUMNS, *_SPANS, "error")
 
 _ROWS = 8192
 """Rows in memory at once, each of which is a thousand bytes of Python."""
+_GROUP = 65_536
+"""Rows of a group in Parquet, which are typed and so smaller."""
 _WORDS = [outcome.name.lower() for outcome in Outcome]
 
 
@@ -69,7 +71,7 @@ def write_requests_parquet(load: LoadFolder, path: Path) -> Path:
     partial = path.with_name(path.name + PARTIAL)
     try:
         with parquet.ParquetWriter(partial, schema) as writer:
-            for rows, errors in with_errors(load, _ROWS):
+            for rows, errors in with_errors(load, _GROUP):
                 columns = [
                     *(_column(pa, name, rows) for name in (*COLUMNS, *_SPANS)),
                     pa.array([errors.get(number) for number in rows["index"].tolist()], pa.string()),

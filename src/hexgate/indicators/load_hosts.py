@@ -93,7 +93,7 @@ def _levels(load: LoadFolder, name: str, started_ns: int) -> Iterator[tuple[floa
     for row in load.evidence.rows(name):
         values: dict[str, float] = {}
         for key, value in row.items():
-            if not key.endswith(("_ratio", "_bytes", "_cores")) or key.startswith("disk_"):
+            if not key.endswith(("_ratio", "_bytes")) or key.startswith("disk_"):
                 continue
             several = value if isinstance(value, list) else [value]
             for place, each in enumerate(several):

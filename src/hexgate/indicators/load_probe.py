@@ -17,7 +17,7 @@ from hexgate.indicators.load_run import LoadOptions, measure_load, workload_of
 from hexgate.indicators.sheet import Measured, Run
 from hexgate.indicators.workload import Workload
 from hexgate.load.health import client_health
-from hexgate.load.live import BOUNDS_S, Live
+from hexgate.load.live import BOUNDS_S, Live, Seen
 from hexgate.load.plan import Plan
 from hexgate.load.records import Records
 from hexgate.load.search import Answer, Verdict
@@ -25,7 +25,16 @@ from hexgate.load.slo import Slo
 from hexgate.load.slo_judge import Judged, Kept, judge
 from hexgate.stats.percentile import interval_of_ranks
 
-__all__ = ["Prober", "Step", "Watch", "judge_folder"]
+__all__ = [
+    "Fatal",
+    "Prober",
+    "Step",
+    "Watch",
+    "ended_when_hopeless",
+    "fatal_counts",
+    "is_hopeless",
+    "judge_folder",
+]
 
 Watch = Callable[[str], AbstractContextManager[tuple[Progress, Live]]]
 """Shows a load with the given name while it goes on."""
@@ -157,7 +166,7 @@ class Prober:
         with self.watch(f"{self.name} {len(self.steps) + 1}") as (progress, live):
             job = replace(self.job, options=options, progress=progress)
             self._load = self._load or workload_of(job)
-            with _hopeless(self.slo, live, rate_rps * seconds, job.confidence, stop):
+            with ended_when_hopeless(self.slo, live, rate_rps * seconds, job.confidence, stop):
                 measured = measure_load(
                     job, self.folder / own, self.run, live=live, load=self._load, stop=stop
                 )
@@ -216,24 +225,29 @@ def _verdict(step: Step, *, stopped: bool) -> tuple[Verdict, str]:
 
 
 @contextmanager
-def _hopeless(
+def ended_when_hopeless(
     slo: Slo | None, live: Live, planned: float, level: float, stop: threading.Event | None
 ) -> Iterator[None]:
-    """End a load by `stop` once so many replies are beyond a limit that the rest cannot save the percentile."""
-    bounds = [] if slo is None or stop is None else list(_fatal(slo, math.ceil(planned), level))
-    if not bounds:
+    """End a load by `stop` once so many replies are beyond a limit that the rest cannot save its percentile.
+
+    Args:
+        slo: what is to be kept; None for nothing.
+        live: the counters of the load.
+        planned: how many timed requests are to be expected.
+        level: confidence of the bounds.
+        stop: ends the load; None where it is to go on whatever happens.
+    """
+    fatal = () if slo is None else fatal_counts(slo, math.ceil(planned), level)
+    if stop is None or not fatal:
         yield
         return
     over = threading.Event()
 
     def look() -> None:
         while not over.wait(_LOOK_S):
-            seen = live.seen()
-            for measure, first, most in bounds:
-                buckets = seen.buckets if measure == "e2e_ms" else seen.ttft_buckets
-                if sum(buckets[first:]) > most and stop is not None:
-                    stop.set()
-                    return
+            if is_hopeless(live.seen(), fatal):
+                stop.set()
+                return
 
     looker = threading.Thread(target=look, name="hopeless", daemon=True)
     looker.start()
@@ -244,14 +258,38 @@ def _hopeless(
         looker.join()
 
 
-def _fatal(slo: Slo, planned: int, level: float) -> Iterator[tuple[str, int, int]]:
-    """For each percentile: its measure, the first bucket that is wholly beyond its limit, and how many may lie there."""
-    # The number of arrivals is random: three standard deviations more are allowed for.
+@dataclass(frozen=True)
+class Fatal:
+    """When a percentile is missed, whatever still comes."""
+
+    measure: str
+    """``e2e_ms`` or ``ttft_ms``."""
+    bucket: int
+    """The first bucket that lies beyond the limit as a whole."""
+    most: int
+    """More replies than this in it and above are too many."""
+
+
+def fatal_counts(slo: Slo, planned: int, level: float) -> tuple[Fatal, ...]:
+    """What is too many for each percentile of an SLO, of so many timed requests.
+
+    The number of arrivals is random: three standard deviations more than planned are allowed for.
+    """
     n = planned + 3 * math.ceil(math.sqrt(planned))
+    found = []
     for term in slo.run_terms:
         if term.share is None or term.measure not in ("e2e_ms", "ttft_ms"):
             continue
-        first = next((place + 1 for place, bound in enumerate(BOUNDS_S) if bound >= term.limit / 1e3), None)
+        bucket = next((place + 1 for place, bound in enumerate(BOUNDS_S) if bound >= term.limit / 1e3), None)
         least = interval_of_ranks(n, float, term.share, level=level).lower_bound
-        if first is not None and least is not None:
-            yield term.measure, first, n - int(least) + 1
+        if bucket is not None and least is not None:
+            found.append(Fatal(term.measure, bucket, n - int(least)))
+    return tuple(found)
+
+
+def is_hopeless(seen: Seen, fatal: Sequence[Fatal]) -> bool:
+    """Whether a percentile is missed, whatever still comes."""
+    return any(
+        sum((seen.buckets if one.measure == "e2e_ms" else seen.ttft_buckets)[one.bucket :]) > one.most
+        for one in fatal
+    )

@@ -19,7 +19,11 @@ _DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, er
 
 
 def recorded(
-    collect: Callable[[], object], evidence: EvidenceWriter, keeping: ExitStack
+    collect: Callable[[], object],
+    evidence: EvidenceWriter,
+    keeping: ExitStack,
+    *,
+    recorder: Recorder | None = None,
 ) -> HexgateError | None:
     """Call `collect` while resources and power are sampled, and take the samples up as evidence.
 
@@ -27,11 +31,13 @@ def recorded(
         collect: measures, and writes evidence.
         evidence: where it writes, and where the samples go.
         keeping: while it is open after an interrupt, no second one disturbs what was measured.
+        recorder: samples, into the folder and under the stem of `evidence`; None for one of this process alone. One
+            that does not wait for its first samples is waited for by `collect`, before what is measured begins.
 
     Returns:
         What ended it before its end; None where it came to it.
     """
-    recorder = Recorder(evidence.folder, evidence.stem, pid=os.getpid())
+    recorder = recorder or Recorder(evidence.folder, evidence.stem, pid=os.getpid())
     stopped: HexgateError | None = None
     interrupted = Interrupted("the run was stopped", hint="what was measured until then is kept")
     try:

@@ -21,7 +21,7 @@ from hexgate.load.readback import Reader, read_back
 from hexgate.load.talk import write_talks
 from hexgate.load.work import BODY, UNIT, Work
 from hexgate.wire.base import Ask, Dialect, Endpoint
-from hexgate.wire.registry import dialect
+from hexgate.wire.registry import TEMPLATE, dialect
 
 __all__ = ["EndpointDriver", "workers_for"]
 
@@ -140,7 +140,7 @@ class EndpointDriver:
             drain_ns=round(errand.stop.drain_s * 1e9),
             max_unreachable=errand.max_unreachable,
             timeout_s=self.endpoint.timeout_s,
-            dialect=self.endpoint.dialect,
+            dialect=_from_anywhere(self.endpoint.dialect),
             streams=[ask.stream and speaker.streams for ask in asks],
             inputs=[len(ask.inputs or ()) for ask in asks] if gives_scores else None,
             classes=self.classes,
@@ -200,6 +200,12 @@ def workers_for(errand: Errand) -> int:
         if slots:
             useful = min(useful, slots)
     return max(min(cores, useful), 1)
+
+
+def _from_anywhere(name: str) -> str:
+    """The name of a dialect that is good in every folder: workers run in another one."""
+    kind, _, file = name.partition(":")
+    return f"{TEMPLATE}:{Path(file).resolve()}" if kind == TEMPLATE else name
 
 
 def _warm(plan: Plan, slots: int, workers: int) -> int:

@@ -68,6 +68,8 @@ class Seen:
     """How many processes send."""
     replies_read: int = 0
     """Replies that were read after the run."""
+    planned: int | None = None
+    """Requests of its part of the plan, warm-up included; None where the duration decides."""
 
     @property
     def in_flight(self) -> int:
@@ -133,6 +135,7 @@ class Live:
             cpu_s=sum(block.cpu_ns for block in blocks) / 1e9,
             workers=len(blocks),
             replies_read=sum(block.replies_read for block in blocks),
+            planned=None if shard is None or shard.plan.repeats else len(shard) * shard.plan.turns,
         )
 
 

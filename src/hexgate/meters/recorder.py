@@ -244,6 +244,9 @@ class Recorder:
             # A word, and not only the pipe's end: a fork of this process may hold the pipe open.
             stdin.write(b".")
         try:
+            if self._listener is not None:
+                # What it says ends with it, and is heard at once; waiting for a process looks only now and then.
+                self._listener.join(_END_LIMIT_S)
             process.wait(_END_LIMIT_S)
         except subprocess.TimeoutExpired:
             self._failure = self._failure or f"the sampler did not end within {_END_LIMIT_S:g} s"

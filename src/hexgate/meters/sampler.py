@@ -1,8 +1,9 @@
 """The process that samples: ``python -m hexgate.meters.sampler``, started and ended by `recorder.Recorder`.
 
-It appends one JSON line a sample to its files, on absolute deadlines, and says on standard output what it
-reads once the first samples are written, and at its end what came of it. It ends a moment after its parent has written to its standard input,
-and at once when its parent is gone or on SIGTERM. Interrupts from the keyboard are for the parent to decide.
+It appends one JSON line a sample to its files, on absolute deadlines. On standard output it says what it reads
+once the first samples are written, and at its end what came of it. It ends a moment after its parent has written
+to its standard input, and at once when its parent is gone or on SIGTERM. Interrupts from the keyboard are for the
+parent to decide.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ class Sampler:
             server_pid=task.server_pid,
             server_url=task.server_url,
         )
-        [self._host], self._host_lacks = open_meters(["host"], options)
+        [self._host], _ = open_meters(["host"], options)
         self._meters, self._unavailable = open_meters(task.meters, options)
         self._resources = Rows(task.path(RESOURCES))
         self._power = Rows(task.path(POWER))
@@ -252,10 +253,10 @@ class Sampler:
     def _sample_resources(self) -> None:
         row = resources_row(self._host.read(), self._host.lacks())
         # A reason stands in the row that has it first, and again only when it changes.
-        missing = row.pop("missing")
-        if missing.items() - self._missing.items():
-            row["missing"] = missing
-            self._missing |= missing
+        new = dict(row.pop("missing").items() - self._missing.items())
+        if new:
+            row["missing"] = new
+            self._missing |= new
         self._resources.write(row)
 
     def _sample_power(self) -> None:

@@ -89,7 +89,8 @@ class Scraper:
         while not self._ending.wait(max(0.0, due_s - time.monotonic())):
             used_s = self._scrape(_LIMIT_S)
             due_s = max(due_s + self._period_s, time.monotonic() + _REST * used_s)
-        self._scrape(_LAST_LIMIT_S)
+        if not self._is_cut:
+            self._scrape(_LAST_LIMIT_S)
 
     def _scrape(self, limit_s: float) -> float:
         """Ask once, and give the CPU time that it took."""

@@ -12,7 +12,6 @@ import psutil
 import pynvml
 
 from hexgate.meters.base import Domain, Kind, Reading, Scope, Unavailable, Unit
-from hexgate.meters.listener import listening_pids
 from hexgate.meters.nvml import Gpu, Gpus
 from hexgate.meters.processes import ProcessTree, TreeUse
 
@@ -52,6 +51,8 @@ def find_server(pid: int | None, url: str | None, measured: int | None) -> tuple
         if not psutil.pid_exists(pid):
             return f"there is no process {pid} on this machine"
     else:
+        from hexgate.meters.listener import listening_pids
+
         found = listening_pids(url or "")
     if not isinstance(found, str) and measured in found:
         return "the server runs in the measuring process: what it uses is in the series of that process"

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from hexgate.meters.rows import GPU_SERIES, SERIES
+from hexgate.meters.rows import GPU_SERIES, SERIES, SERVER_GPU_SERIES, SERVER_SERIES
 from hexgate.meters.windows import Window
 
 __all__ = ["summarise_resources"]
 
-_COUNTERS = {"disk_read_bytes": "bytes", "disk_written_bytes": "bytes", "process_cpu_s": "seconds"}
+_COUNTERS = {
+    "disk_read_bytes": "bytes",
+    "disk_written_bytes": "bytes",
+    "process_cpu_s": "seconds",
+    "server_cpu_s": "seconds",
+}
 _Point = tuple[int, float]
 _Row = Mapping[str, Any]
 _Figure = dict[str, float | int | None]
@@ -27,6 +32,7 @@ def summarise_resources(rows: Iterable[_Row], window: Window | None = None) -> d
     - A counter, such as ``disk_read_bytes``: ``{"bytes", "bytes_per_s", "span_s", "samples"}``, by straight
       lines between samples; `span_s` is how much of the window they cover. For ``process_cpu_s`` it is
       ``seconds`` (of cores) and ``seconds_per_s``.
+    - The series of a server under load (``server_``) only where rows have them: where one was looked for.
     - ``covered_ratio``: share of the window between the first sample and the last.
     - ``missing``: why, for each None, by its path.
 
@@ -52,8 +58,11 @@ def summarise_resources(rows: Iterable[_Row], window: Window | None = None) -> d
             missing[f"{path}.std"] = "one sample has no spread"
         return found
 
-    summary: dict[str, Any] = {name: figure(name) for name in SERIES}
-    for name in GPU_SERIES:
+    looked_for = {name for row in kept for name in row}
+    single = (*SERIES, *(name for name in SERVER_SERIES if name in looked_for))
+    several = (*GPU_SERIES, *(name for name in SERVER_GPU_SERIES if name in looked_for))
+    summary: dict[str, Any] = {name: figure(name) for name in single}
+    for name in several:
         count = max((len(row[name]) for row in kept if row.get(name) is not None), default=0)
         summary[name] = [figure(name, gpu) for gpu in range(count)] if count else figure(name)
     summary["covered_ratio"] = _covered_ratio(kept, window)

@@ -33,10 +33,9 @@ OUTCOMES = {
 """The outcomes of requests, and their colours."""
 _SAMPLED = (
     ("chart_cpu", "axis_share", 1.0, ("cpu_ratio",)),
-    ("chart_cores", "axis_cores", 1.0, ("_cores",)),
     ("chart_memory", "axis_gib", 2.0**30, ("memory_used_bytes", "rss_bytes")),
     ("chart_gpu", "axis_share", 1.0, ("gpu_util_ratio",)),
-    ("chart_gpu_memory", "axis_gib", 2.0**30, ("gpu_memory_used_bytes",)),
+    ("chart_gpu_memory", "axis_gib", 2.0**30, ("gpu_memory_used_bytes", "gpu_memory_bytes")),
     ("chart_power", "axis_w", 1.0, ("power_w",)),
 )
 """Charts of what was sampled: title, axis, divisor, and how the names of their series end."""
@@ -46,9 +45,15 @@ _SERIES = {
     "process_cpu_ratio": "line_process",
     "process_rss_bytes": "line_process",
     "server_cpu_ratio": "line_server",
-    "server_cores": "line_server",
     "server_rss_bytes": "line_server",
 }
+_METRICS = {
+    "requests": ("server_requests", "axis_requests"),
+    "kv_cache": ("server_kv_cache", "axis_share"),
+    "tokens": ("server_tokens", "axis_per_s"),
+    "preemptions": ("server_preemptions", "axis_per_s"),
+}
+"""Title and axis of what a server says of itself."""
 _MOST_LINES = 8
 
 
@@ -169,22 +174,15 @@ class _Drawn:
                 yield self._over_time(heading, axis, lines)
 
     def _sampled(self, host: Json, ends: tuple[str, ...], scale: float) -> Iterator[Line]:
-        found = [
-            name
-            for name in host["lines"]
-            if name.partition(".")[0].endswith(ends) and (("gpu" in name) == ("gpu" in ends[0]))
-        ]
-        for place, name in enumerate(found[:_MOST_LINES]):
-            values = [None if value is None else value / scale for value in host["lines"][name]]
+        of_gpus = "gpu" in ends[0]
+        place = 0
+        for name, sampled in host["lines"].items():
             series, _, device = name.partition(".")
-            label = (
-                word("line_gpu", gpu=device)
-                if "gpu" in series and device.isdigit()
-                else same(device or series, 40)
-            )
-            if series in _SERIES:
-                label = word(_SERIES[series])
-            yield Line(label, values, host["step_s"], style=f"k{place % 7}")
+            if not series.endswith(ends) or ("gpu" in series) is not of_gpus or place == _MOST_LINES:
+                continue
+            values = [None if value is None else value / scale for value in sampled]
+            yield Line(_label(series, device), values, host["step_s"], style=f"k{place % 7}")
+            place += 1
 
     def server(self) -> Iterator[Chart]:
         """What the server said of itself."""
@@ -193,8 +191,10 @@ class _Drawn:
                 Line(same(name, 40), values, metric["step_s"], style=f"k{place % 7}")
                 for place, (name, values) in enumerate(list(metric["lines"].items())[:_MOST_LINES])
             ]
-            heading = word("chart_server", name=same(metric["name"], 80))
-            yield self._over_time(heading, same(metric["unit"] or "", 24), lines)
+            title, axis = _METRICS.get(metric["name"], (None, None))
+            name = same(metric["name"], 80) if title is None else word(title)
+            unit = same(metric["unit"] or "", 24) if axis is None else word(axis)
+            yield self._over_time(word("chart_server", name=name), unit, lines)
 
     def _over_time(
         self, title: str | Both, axis: str | Both, lines: Sequence[Line], *, stacked: bool = False
@@ -212,3 +212,12 @@ class _Drawn:
 
     def _ended(self, outcome: str) -> list[float]:
         return self._per_s(self._series["outcomes"][outcome])
+
+
+def _label(series: str, device: str) -> Both:
+    """What a sampled series is called: its device where there are several."""
+    if series in _SERIES:
+        return word(_SERIES[series])
+    if "gpu" in series and device.isdigit():
+        return word("line_server_gpu" if series.startswith("server_") else "line_gpu", gpu=device)
+    return same(device or series, 40)
