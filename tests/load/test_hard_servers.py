@@ -17,6 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAUSE_S = 0.08
 """How long a good reply takes: enough that a busy machine is no reason against a run."""
 LIMIT_S = 60.0
+TURNS = 4
+"""Most runs until one is not disturbed by what else the machine does."""
 MODELS = json.dumps({"object": "list", "data": [{"id": "m", "object": "model"}]}).encode()
 
 
@@ -114,32 +117,38 @@ FLAGS = ("--model", "m", "--prompts", "demo:", "--warmup", "0", "--max-tokens", 
 
 
 @pytest.fixture
-def load(call: Call, tmp_path: Path) -> Callable[..., tuple[Ended, Run]]:
-    """Put a load on a server, and give what came of it."""
+def load(call: Call, serve: Serve, tmp_path: Path) -> Callable[..., tuple[Ended, Run]]:
+    """Put a load on a server, or on an address, and give what came of it."""
 
-    def run(url: str, *flags: str) -> tuple[Ended, Run]:
-        ended = call("load", f"{url}/v1", *FLAGS, "--concurrency", "4", *flags, "--out", tmp_path)
-        return ended, Run(tmp_path)
+    def run(to: Script | str, *flags: str) -> tuple[Ended, Run]:
+        for turn in range(TURNS):
+            url = to if isinstance(to, str) else loaded(serve, to).url
+            out = tmp_path / str(turn)
+            ended = call("load", f"{url}/v1", *FLAGS, "--concurrency", "4", *flags, "--out", out)
+            if not (ended.code == 4 and "it waited for a processor" in ended.err):
+                break
+            # A machine that is too busy for the client makes the run invalid, and rightly so.
+        return ended, Run(out)
 
     return run
 
 
-def test_a_server_that_stalls(serve: Serve, load: Any) -> None:
+def test_a_server_that_stalls(load: Any) -> None:
     async def script(number: int, wire: Any) -> None:
         if number == 5:
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.5)
         await good(number, wire)
 
-    ended, run = load(loaded(serve, script).url, "--requests", "24")
+    ended, run = load(script, "--requests", "20")
     assert ended.code == 0, ended.err
     (latency, _) = run.assert_told("complete")
-    assert run.outcomes == {Outcome.OK: 24}
-    assert run.reasons == {None: 24}
+    assert run.outcomes == {Outcome.OK: 20}
+    assert run.reasons == {None: 20}
     assert {reply["text"] for reply in run.replies} == {"one two"}
-    assert latency["max_ms"] >= 700.0
+    assert latency["max_ms"] >= 500.0
 
 
-def test_a_server_that_resets(serve: Serve, load: Any) -> None:
+def test_a_server_that_resets(load: Any) -> None:
     async def script(number: int, wire: Any) -> object:
         if number % 3:
             return await good(number, wire)
@@ -150,7 +159,7 @@ def test_a_server_that_resets(serve: Serve, load: Any) -> None:
         wire.writer.transport.abort()
         return False
 
-    ended, run = load(loaded(serve, script).url, "--requests", "24")
+    ended, run = load(script, "--requests", "24")
     assert ended.code == 0, ended.err
     (latency, _) = run.assert_told("complete")
     assert run.outcomes == {Outcome.OK: 16, Outcome.TRUNCATED: 8}
@@ -159,11 +168,16 @@ def test_a_server_that_resets(serve: Serve, load: Any) -> None:
     broken = [reply for reply in run.replies if reply["error"]]
     # What had come before the reset is kept.
     assert {reply["text"] for reply in broken} == {"one"}
-    assert all(re.match(r"cut: the connection was lost \d+ bytes into the body", one["error"]) for one in broken)
+    assert all(
+        re.match(r"cut: the connection was lost \d+ bytes into the body", one["error"]) for one in broken
+    )
 
 
-def test_a_server_that_refuses_some(serve: Serve, load: Any) -> None:
+def test_a_server_that_refuses_some(load: Any) -> None:
+    most = [0]
+
     async def script(number: int, wire: Any) -> object:
+        most[0] = max(most[0], number)
         await asyncio.sleep(PAUSE_S)
         if number % 3 == 0:
             body = b'{"error": {"message": "slow down"}}'
@@ -172,20 +186,19 @@ def test_a_server_that_refuses_some(serve: Serve, load: Any) -> None:
             return await wire.reply(b"the worker\nis gone", status=500)
         return await good(number, wire)
 
-    server = loaded(serve, script)
-    ended, run = load(server.url, "--requests", "24")
+    ended, run = load(script, "--requests", "24")
     assert ended.code == 0, ended.err
     run.assert_told("complete")
     assert run.outcomes == {Outcome.OK: 8, Outcome.ERROR: 16}
     assert run.reasons == {None: 8, "http_429: slow down": 8, "http_500: the worker\nis gone": 8}
     # A load asks once: a request that was refused is not asked again behind its back.
-    assert sum(call.method == "POST" for call in server.calls) == 24
+    assert most[0] == 23
     rows = Records.open(run.folder / "load.requests.npy").array()
     assert Counter(rows["http_status"].tolist()) == {200: 8, 429: 8, 500: 8}
 
 
 @pytest.mark.parametrize("ends", ["with its connection", "as HTTP says"])
-def test_a_server_that_sends_half_a_stream(serve: Serve, load: Any, ends: str) -> None:
+def test_a_server_that_sends_half_a_stream(load: Any, ends: str) -> None:
     async def script(number: int, wire: Any) -> object:
         if number % 4:
             return await good(number, wire)
@@ -196,7 +209,7 @@ def test_a_server_that_sends_half_a_stream(serve: Serve, load: Any, ends: str) -
             return await wire.end_chunks()
         return False
 
-    ended, run = load(loaded(serve, script).url, "--requests", "24")
+    ended, run = load(script, "--requests", "24")
     assert ended.code == 0, ended.err
     run.assert_told("complete")
     assert run.outcomes == {Outcome.OK: 18, Outcome.TRUNCATED: 6}
@@ -206,25 +219,25 @@ def test_a_server_that_sends_half_a_stream(serve: Serve, load: Any, ends: str) -
     assert all(reason.startswith(said) for reason in reasons), reasons
 
 
-def test_a_server_that_hangs_for_ever_now_and_then(serve: Serve, load: Any) -> None:
+def test_a_server_that_hangs_for_ever_now_and_then(load: Any) -> None:
     async def script(number: int, wire: Any) -> None:
-        if number % 6 == 0:
+        if number in {1, 2}:
             await asyncio.sleep(LIMIT_S)
         await good(number, wire)
 
-    ended, run = load(loaded(serve, script).url, "--requests", "24", "--timeout-s", "1.5")
+    ended, run = load(script, "--requests", "12", "--timeout-s", "0.8")
     assert ended.code == 0, ended.err
     (latency, _) = run.assert_told("complete")
-    assert run.outcomes == {Outcome.OK: 20, Outcome.TIMEOUT: 4}
-    assert run.reasons == {None: 20, "timeout: no whole reply within 1.5 s": 4}
-    assert latency["timeout_ratio"] == pytest.approx(4 / 24)
+    assert run.outcomes == {Outcome.OK: 10, Outcome.TIMEOUT: 2}
+    assert run.reasons == {None: 10, "timeout: no whole reply within 0.8 s": 2}
+    assert latency["timeout_ratio"] == pytest.approx(2 / 12)
 
 
-def test_a_server_that_takes_requests_and_never_answers(serve: Serve, load: Any) -> None:
+def test_a_server_that_takes_requests_and_never_answers(load: Any) -> None:
     async def script(_number: int, _wire: Any) -> None:
         await asyncio.sleep(LIMIT_S)
 
-    ended, run = load(loaded(serve, script).url, "--requests", "8", "--timeout-s", "0.5")
+    ended, run = load(script, "--requests", "8", "--timeout-s", "0.5")
     assert ended.code == 5
     assert "no request succeeded: all 8 failed" in ended.err
     assert "no whole reply within 0.5 s" in ended.err
@@ -237,7 +250,9 @@ def test_a_port_where_nobody_accepts(load: Any) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(64)
-        ended, run = load(f"http://127.0.0.1:{deaf.getsockname()[1]}", "--requests", "8", "--timeout-s", "0.5")
+        ended, run = load(
+            f"http://127.0.0.1:{deaf.getsockname()[1]}", "--requests", "8", "--timeout-s", "0.5"
+        )
     assert ended.code == 5
     assert "no whole reply within 0.5 s" in ended.err
     assert [data["status"] for data in run.artifacts] == ["failed", "failed"]
@@ -262,21 +277,19 @@ def test_a_server_that_dies(serve: Serve, load: Any) -> None:
     assert any(str(reason).startswith("connection: ") for reason in run.reasons)
 
 
-def test_a_server_that_closes_its_connections_between_requests(serve: Serve, load: Any) -> None:
+def test_a_server_that_closes_its_connections_between_requests(load: Any) -> None:
     async def script(number: int, wire: Any) -> bool:
         await good(number, wire)
         return False
 
-    server = loaded(serve, script)
-    ended, run = load(server.url, "--requests", "24")
+    ended, run = load(script, "--requests", "24")
     assert ended.code == 0, ended.err
     run.assert_told("complete")
     assert run.outcomes == {Outcome.OK: 24}
-    opened = sum(worker["opened"] for worker in run.client["workers"])
-    assert 24 <= opened <= server.connections
+    assert sum(worker["opened"] for worker in run.client["workers"]) >= 24
 
 
-def test_a_server_with_an_error_inside_its_stream(serve: Serve, load: Any) -> None:
+def test_a_server_with_an_error_inside_its_stream(load: Any) -> None:
     async def script(number: int, wire: Any) -> object:
         if number % 2:
             return await good(number, wire)
@@ -287,16 +300,18 @@ def test_a_server_with_an_error_inside_its_stream(serve: Serve, load: Any) -> No
         await wire.chunk(b"data: [DONE]\n\n")
         return await wire.end_chunks()
 
-    ended, run = load(loaded(serve, script).url, "--requests", "24")
+    ended, run = load(script, "--requests", "24")
     assert ended.code == 0, ended.err
     run.assert_told("complete")
     assert run.outcomes == {Outcome.OK: 12, Outcome.ERROR: 12}
     assert run.reasons == {None: 12, "server: CUDA out of memory": 12}
 
 
-def test_a_server_that_answers_byte_by_byte(serve: Serve, load: Any) -> None:
+def test_a_server_that_answers_byte_by_byte(load: Any) -> None:
     async def script(_number: int, wire: Any) -> None:
-        await wire.raw(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        await wire.raw(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
         text = b"".join([event("größe"), event(" 二"), event(finish="stop"), b"data: [DONE]\n\n"])
         for at in range(len(text)):
             for part in (b"1\r\n", text[at : at + 1], b"\r\n"):
@@ -305,7 +320,7 @@ def test_a_server_that_answers_byte_by_byte(serve: Serve, load: Any) -> None:
                 await asyncio.sleep(0.005)
         await wire.end_chunks()
 
-    ended, run = load(loaded(serve, script).url, "--requests", "8")
+    ended, run = load(script, "--requests", "8")
     assert ended.code == 0, ended.err
     (latency, _) = run.assert_told("complete")
     assert run.outcomes == {Outcome.OK: 8}
@@ -322,17 +337,19 @@ def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start(url: str, *flags: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "hexgate", "load", f"{url}/v1", *FLAGS, *flags, "--out", str(tmp_path)]
-        with (tmp_path.parent / f"{tmp_path.name}.err").open("wb") as errors:
-            running.append(
-                subprocess.Popen(
-                    command, cwd=ROOT, stderr=errors, env=os.environ | {"HEXGATE_LANG": "en"}, process_group=0
-                )
-                if sys.version_info >= (3, 11)
-                else subprocess.Popen(
-                    command, cwd=ROOT, stderr=errors, env=os.environ | {"HEXGATE_LANG": "en"}, start_new_session=True
-                )
-            )
+        command = [
+            sys.executable,
+            "-m",
+            "hexgate",
+            "load",
+            f"{url}/v1",
+            *FLAGS,
+            *flags,
+            "--out",
+            str(tmp_path),
+        ]
+        environment = os.environ | {"HEXGATE_LANG": "en"}
+        running.append(subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True))
         return running[-1]
 
     yield start
@@ -352,22 +369,23 @@ def until(found: Callable[[], Any]) -> Any:
 
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process(process.pid).children()
-        if "hexgate.load.worker" in " ".join(child.cmdline())
-    ]
+    found = []
+    with suppress(psutil.Error):
+        for child in psutil.Process(process.pid).children():
+            with suppress(psutil.Error):
+                found += [child] if "hexgate.load.worker" in child.cmdline() else []
+    return found
 
 
 def posts(server: Any) -> int:
     return sum(call.method == "POST" for call in server.calls)
 
 
-pytestmark_posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent with kill")
+posix = pytest.mark.skipif(os.name != "posix", reason="signals are sent with kill")
 OPEN = ("--rate", "40", "--requests", "4000", "--workers", "2")
 
 
-@pytestmark_posix
+@posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_and_a_batch_system_leave_what_was_measured(
     serve: Serve, started: Any, number: signal.Signals, tmp_path: Path
@@ -391,7 +409,7 @@ def test_ctrl_c_and_a_batch_system_leave_what_was_measured(
     assert info["stopped"] == "interrupted"
 
 
-@pytestmark_posix
+@posix
 def test_an_interrupt_before_the_first_request_is_no_fault_of_the_workers(
     serve: Serve, started: Any, tmp_path: Path
 ) -> None:
@@ -403,7 +421,7 @@ def test_an_interrupt_before_the_first_request_is_no_fault_of_the_workers(
     assert [data["status"] for data in Run(tmp_path).artifacts] == ["partial", "partial"]
 
 
-@pytestmark_posix
+@posix
 def test_a_worker_that_is_killed_makes_the_run_invalid_by_name(
     serve: Serve, started: Any, tmp_path: Path
 ) -> None:
@@ -433,7 +451,7 @@ def test_a_worker_that_is_killed_makes_the_run_invalid_by_name(
     assert info["stopped"] == "died"
 
 
-@pytestmark_posix
+@posix
 @pytest.mark.parametrize("when", ["while it loads", "before it loads"])
 def test_workers_end_by_themselves_when_the_run_is_killed(
     serve: Serve, started: Any, when: str, tmp_path: Path

@@ -73,6 +73,7 @@ def test_the_format_s_own_corners() -> None:
             "c  3",
             'd{ x = "y" , z="}{" } 4e-1',
             'f{x="#no comment"} -5',
+            "",
         ]
     )
     assert _read(text) == {
@@ -103,6 +104,12 @@ def test_the_format_s_own_corners() -> None:
 def test_line_that_is_not_in_the_format_is_said(line: str) -> None:
     with pytest.raises(NotPrometheus, match="line 2"):
         Endpoint().read(f"fine 1\n{line}\n")
+
+
+def test_text_that_breaks_off_is_refused() -> None:
+    """The number may have been longer."""
+    with pytest.raises(NotPrometheus, match="breaks off"):
+        Endpoint().read("a 1\nb 10")
 
 
 def test_value_that_is_not_finite_is_no_value() -> None:

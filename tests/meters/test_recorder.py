@@ -108,6 +108,38 @@ def test_document_makes_the_rows_readable(tmp_path: Path, powercap: Any) -> None
     assert "cpu_ratio" in {block["id"] for block in document["resources"]}
 
 
+def test_start_is_not_waited_for_until_the_measurement_begins(tmp_path: Path, powercap: Any) -> None:
+    powercap.zone("intel-rapl:0", "package-0")
+    recorder = Recorder(tmp_path, "run", pid=os.getpid(), rapl_root=powercap.root, wait=False)
+    with recorder:
+        assert recorder.domains == []  # nobody has listened yet
+        recorder.wait()
+        start_ns = recorder.mark_ns()
+        assert _lines(recorder.resources_path) >= 1
+        assert _lines(recorder.power_path) >= 1
+        recorder.wait()  # again, for nothing
+    assert recorder.failure is None
+    assert [domain.id for domain in recorder.domains] == ["rapl:package-0"]
+    assert _rows(recorder.resources_path)[0]["t_ns"] < start_ns
+    assert _rows(recorder.power_path)[0]["t_ns"] < start_ns
+
+
+def test_measurement_that_never_began_has_its_document_all_the_same(tmp_path: Path) -> None:
+    with Recorder(tmp_path, "run", pid=os.getpid(), wait=False) as recorder:
+        pass
+    assert recorder.failure is None
+    assert recorder.rows["resources"] >= 1
+    assert "cpu_ratio" in {block["id"] for block in recorder.to_json()["resources"]}
+
+
+def test_sampler_that_fails_is_said_by_who_waits_for_it(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "nowhere", "run", pid=os.getpid(), wait=False) as recorder:
+        recorder.wait()
+        assert "No such file or directory" in str(recorder.failure)
+        recorder.wait()
+    assert recorder.rows == {}
+
+
 def test_machine_without_meters_still_records_resources(tmp_path: Path) -> None:
     with Recorder(tmp_path, "run", pid=None, meters=("rapl",), rapl_root=tmp_path) as recorder:
         pass

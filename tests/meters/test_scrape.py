@@ -153,7 +153,7 @@ def _is_no_http(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (says("<html>not here</html>"), "line 1 is not in Prometheus' text format"),
+        (says("<html>not here</html>\n"), "line 1 is not in Prometheus' text format"),
         (says(b"a 1\n\xff 2\n"), "not UTF-8"),
         (says("", status=404), "status 404"),
         (says("", status=500), "status 500"),

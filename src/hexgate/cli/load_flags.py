@@ -193,6 +193,19 @@ def _target() -> tuple[Flag, ...]:
             en="Speak HTTP/2. Slower: by httpx.",
             zh="使用 HTTP/2（用 httpx，较慢）。",
         ),
+        _flag(
+            "--server-pid",
+            type=click.IntRange(min=1),
+            en="Process of the server, on this machine. [what listens at TARGET, where that is here]",
+            zh="本机上的服务端进程。[在 TARGET 地址监听的本机进程]",
+        ),
+        _flag(
+            "--server-metrics",
+            metavar="URL",
+            multiple=True,
+            en="Prometheus endpoint of the server, such as http://host:8000/metrics; may be given several times.",
+            zh="服务端的 Prometheus 地址，如 http://host:8000/metrics；可多次给出。",
+        ),
         PROVIDER,
         HOST_CLASS,
     )

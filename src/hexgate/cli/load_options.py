@@ -11,6 +11,7 @@ from hexgate.indicators.load_run import LoadOptions
 from hexgate.indicators.throughput_rps import Options as RateOptions
 from hexgate.load.plan import Arrival, parse_ramp, parse_stages
 from hexgate.load.slo import Slo
+from hexgate.meters.recorder import metrics_address
 
 __all__ = ["Aims", "load_options"]
 
@@ -73,6 +74,8 @@ def load_options(chosen: Mapping[str, Any], aims: Aims) -> LoadOptions:
         raise InputError(
             "--max-in-flight is for a load by the clock", hint="in a closed loop --concurrency is the cap"
         )
+    for url in given.get("server_metrics", ()):
+        metrics_address(url)
     if "slo" in given:
         Slo.parse(given["slo"])
     if aims.flag:

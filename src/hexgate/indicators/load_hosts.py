@@ -38,7 +38,7 @@ def loop_lag_histogram(load: LoadFolder) -> LogHistogram | None:
     if "client" not in load.evidence.names:
         return None
     merged = LogHistogram()
-    for worker in load.evidence.document("client")["workers"]:
+    for worker in _living(load):
         merged.merge(LogHistogram.from_json(worker["lag"]))
     return merged
 
@@ -47,7 +47,7 @@ def client_series(load: LoadFolder) -> dict[str, Any] | None:
     """Loop lag (the longest of all workers) and cores in use (of each worker) over time; None where nobody looked."""
     if "client" not in load.evidence.names:
         return None
-    workers = load.evidence.document("client")["workers"]
+    workers = _living(load)
     seconds = 1 + max((int(row[0]) for worker in workers for row in worker["per_second"]), default=-1)
     if not seconds:
         return None
@@ -63,6 +63,12 @@ def client_series(load: LoadFolder) -> dict[str, Any] | None:
             own[place] = (own[place] or 0.0) + float(cpu_ms) / 1e3 / group
         cores.append(own)
     return {"step_s": float(group), "loop_lag_max_ms": lag, "cpu_cores": cores}
+
+
+def _living(load: LoadFolder) -> list[Json]:
+    """What each worker told of itself; one that ended before its time told nothing."""
+    workers = load.evidence.document("client")["workers"]
+    return [worker for worker in workers if worker.get("died") is None]
 
 
 def host_series(load: LoadFolder, step_s: float, bins: int) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,14 +26,17 @@ from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp,
 from hexgate.load.slo import Slo
 from hexgate.load.start import Start
 from hexgate.load.trace import replay
+from hexgate.meters.recorder import Recorder
 
 __all__ = [
     "LOAD_STEM",
     "MEASURED_BY_LOAD",
     "LoadOptions",
     "Prepared",
+    "limits_of",
     "measure_load",
     "prepare",
+    "recorder_of",
     "workload_of",
 ]
 
@@ -109,6 +113,10 @@ class LoadOptions:
     """URL of a proxy."""
     http2: bool = False
     """Whether to speak HTTP/2."""
+    server_pid: int | None = None
+    """The server's process, where it runs here and does not listen at the target's address itself."""
+    server_metrics: tuple[str, ...] = ()
+    """Prometheus endpoints of the server."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,34 @@ class Prepared:
     """The block `method` of each artifact, without what is common to all indicators."""
     what: str
     """The load in a few words."""
+
+
+def limits_of(chosen: LoadOptions) -> dict[str, Any]:
+    """What bounds a load that is carried out, by the names that `carry_out` has."""
+    return {
+        "drain_s": chosen.drain_s,
+        "max_error_ratio": chosen.max_error_ratio,
+        "workers": chosen.workers,
+    }
+
+
+def recorder_of(job: Job, evidence: EvidenceWriter) -> Recorder:
+    """What samples resources beside a load: of this process and, where it runs here, of the server.
+
+    Raises:
+        InputError: if an endpoint of metrics is none.
+    """
+    chosen: LoadOptions = job.options
+    endpoint = job.target.endpoint
+    return Recorder(
+        evidence.folder,
+        evidence.stem,
+        pid=os.getpid(),
+        server_pid=chosen.server_pid,
+        server_url=None if endpoint is None else endpoint.base_url,
+        metrics_urls=chosen.server_metrics,
+        wait=False,
+    )
 
 
 def workload_of(job: Job) -> Workload:
@@ -239,7 +275,6 @@ def measure_load(
         HexgateError: if it cannot begin; the artifacts say so if they can be written.
         TargetFailed: if the disk fails while an artifact is written; the evidence stays.
     """
-    chosen: LoadOptions = job.options
     subject = job.target.subject.to_json()
     sheets = [
         Sheet(name, subject, job.seed, job.confidence, folder / f"{name}.json", run, job.target.opened)
@@ -256,7 +291,10 @@ def measure_load(
     for sheet, writer in zip(sheets, writers, strict=True):
         writer.describe(method=ready.methods[sheet.name], dataset=ready.load.dataset)
 
+    recorder = recorder_of(job, shared)
+
     def collect() -> None:
+        recorder.wait()
         carry_out(
             job,
             ready.plan,
@@ -266,15 +304,13 @@ def measure_load(
             start=start,
             live=live,
             stop=stop,
-            drain_s=chosen.drain_s,
-            max_error_ratio=chosen.max_error_ratio,
-            workers=chosen.workers,
+            **limits_of(job.options),
         )
 
     measured = []
     try:
         with ExitStack() as keeping:
-            stopped = recorded(collect, shared, keeping)
+            stopped = recorded(collect, shared, keeping, recorder=recorder)
             for sheet, writer in zip(sheets, writers, strict=True):
                 writer.share(shared)
                 if isinstance(stopped, InputError):

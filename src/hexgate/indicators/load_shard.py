@@ -17,7 +17,7 @@ from hexgate.contract.provenance import utc_now
 from hexgate.errors import EvidenceError, HexgateError, InputError
 from hexgate.indicators.base import Job
 from hexgate.indicators.load_evidence import LoadEvidence
-from hexgate.indicators.load_run import Prepared, prepare
+from hexgate.indicators.load_run import Prepared, limits_of, prepare, recorder_of
 from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.runner import unopened
 from hexgate.indicators.sheet import NO_DATASET, Run, common_method
@@ -139,13 +139,26 @@ def run_shard(
     draft = _Draft(subject, place, folder, run, ready, methods)
     draft.fail("the shard did not run to its end")
 
+    recorder = recorder_of(job, evidence)
+
     def collect() -> None:
+        recorder.wait()
         what = f"shard {place} of {ready.what}"
-        carry_out(job, ready.plan, ready.load, evidence, what, shard=shard, start=start, live=live)
+        carry_out(
+            job,
+            ready.plan,
+            ready.load,
+            evidence,
+            what,
+            shard=shard,
+            start=start,
+            live=live,
+            **limits_of(job.options),
+        )
 
     try:
         with ExitStack() as keeping:
-            stopped = recorded(collect, evidence, keeping)
+            stopped = recorded(collect, evidence, keeping, recorder=recorder)
             if isinstance(stopped, InputError):
                 draft.fail(str(stopped), evidence)
                 raise stopped

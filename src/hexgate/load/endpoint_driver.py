@@ -103,10 +103,13 @@ class EndpointDriver:
             crew = Crew(errand, folder, lines)
             crew.run(ran, instants)
             told = crew.read()
+            ran.stream = merged_stream(
+                [
+                    self._read_for(task, folder, speaker, ran.start_ns) if one is None else one.pop("stream")
+                    for task, one in zip(tasks, told, strict=True)
+                ]
+            )
             _take_up(ran, told, crew)
-            for worker, told_one in enumerate(told):
-                if told_one is None:
-                    self._read_for(tasks[worker], folder, speaker, ran.start_ns)
             ran.files = gather(errand, folder, workers)
             self._tell_disk(errand, told)
         finally:
@@ -151,10 +154,10 @@ class EndpointDriver:
             http2=self.http2,
         )
 
-    def _read_for(self, task: Work, folder: Path, speaker: Dialect, start_ns: int) -> None:
-        """Read what a worker that died has left behind."""
+    def _read_for(self, task: Work, folder: Path, speaker: Dialect, start_ns: int) -> dict[str, Any]:
+        """Read what a worker that died has left behind; its part of the document `stream`."""
         if not (folder / f"{task.stem}.spool").exists():
-            return
+            return {}
         reader = Reader(
             speaker,
             streams=task.streams,
@@ -162,7 +165,7 @@ class EndpointDriver:
             classes=task.classes,
             secret=self.endpoint.secret,
         )
-        read_back(
+        return read_back(
             folder,
             task.stem,
             reader,
@@ -263,8 +266,6 @@ def _packed(numbers: Any, rows: Any) -> Any:
 
 
 def _take_up(ran: Ran, told: Sequence[dict[str, Any] | None], crew: Crew) -> None:
-    streams = [one.pop("stream", {}) for one in told if one is not None]
-    ran.stream = merged_stream(streams)
     entries: list[dict[str, Any]] = []
     ended_ns: list[int] = []
     for worker, one in enumerate(told):

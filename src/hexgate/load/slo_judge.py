@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hexgate.load.plan import LoadKind, Plan
 from hexgate.load.records import NEVER, Outcome, Records
 from hexgate.load.slo import Comparator, Slo, Term
+from hexgate.load.tokens import output_tokens
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.percentile import interval_of_ranks, minimum_n
 
@@ -66,7 +67,7 @@ def times_ms(rows: NDArray[np.void], measure: str, *, from_due: bool) -> Times:
         from_due: whether times to an instant count from the due time; else from the send.
     """
     if measure == "tpot_ms":
-        tokens = np.where(rows["output_tokens"] >= 0, rows["output_tokens"], rows["events"])
+        tokens, _ = output_tokens(rows)
         first = np.where(rows["first_event_tokens"] > 0, rows["first_event_tokens"], 1)
         after = (tokens - first).astype(np.float64)
         paced = (rows["first_token_ns"] >= 0) & (after > 0)

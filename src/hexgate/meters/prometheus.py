@@ -75,8 +75,10 @@ class Endpoint:
         """The values of the series that are kept; one that is not finite is no value, and left out.
 
         Raises:
-            NotPrometheus: if a line of those that concern us is not in the format.
+            NotPrometheus: if a line of those that concern us is not in the format, or the last line has no end.
         """
+        if text and not text.endswith("\n"):
+            raise NotPrometheus("the text breaks off in its last line")
         lines = text.split("\n")
         self._is_known = self._is_known or any(line.startswith(PREFIXES) for line in lines)
         found: dict[str, tuple[Series, float]] = {}

@@ -180,4 +180,7 @@ def _body(answer: http.client.HTTPResponse) -> bytes:
         data += chunk
         if len(data) > _MOST_BYTES:
             raise OSError(f"it says more than {_MOST_BYTES // 2**20} MiB")
+    # Read piece by piece, an answer that was cut short looks like one that has ended.
+    if answer.length:
+        raise http.client.IncompleteRead(bytes(data), answer.length)
     return bytes(data)
