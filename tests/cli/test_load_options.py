@@ -41,7 +41,7 @@ def options(aims: Aims | None = None, **given: Any) -> LoadOptions:
         ({"max_in_flight": 5}, "--max-in-flight is for a load by the clock"),
         ({"concurrency": 5, "max_in_flight": 5}, "--max-in-flight is for a load by the clock"),
         ({"slo": "fast"}, "not a term of an SLO"),
-        ({"server_metrics": ("ftp://here",)}, "Prometheus"),
+        ({"server_metrics": ("ftp://here",)}, "no address of server metrics"),
     ],
 )
 def test_contradictions(given: dict[str, Any], said: str) -> None:
