@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from loadbench import arrivals, closed, memory, paced, report, stall, start, starved
+from loadbench import arrivals, closed, memory, paced, peers, report, stall, start, starved
 from loadbench.machine import adopt_orphans
 from loadbench.results import Outcome, show, write
 from loadbench.server import build
@@ -81,6 +81,7 @@ def main() -> int:
     """Measure, print, keep."""
     chosen = options()
     adopt_orphans()
+    os.sched_setaffinity(0, {chosen.server_core})  # what watches must not take the client's core
     scratch = chosen.scratch or Path(tempfile.mkdtemp(prefix="hexgate-bench-"))
     scratch.mkdir(parents=True, exist_ok=True)
     outcomes = []
@@ -101,7 +102,7 @@ def main() -> int:
         for goal in sorted(GOALS) if chosen.all else dict.fromkeys(chosen.goal):
             outcomes.append(GOALS[goal](setup))
             show(outcomes[-1])
-            write(chosen.out, machine, outcomes)
+            write(chosen.out, machine | {"peers": peers.versions(setup)}, outcomes)
     finally:
         if chosen.scratch is None:
             shutil.rmtree(scratch, ignore_errors=True)

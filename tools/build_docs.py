@@ -4,7 +4,8 @@
     python tools/build_docs.py --capture   also those marked `captured`, whose output differs from run to run
     python tools/build_docs.py --check     exit 1 if a committed file is not what the sources make
 
-A sample stands between ``<!-- produced: COMMAND -->`` (or ``captured``) and ``<!-- end -->``.
+A sample stands between ``<!-- produced: COMMAND -->`` (or ``captured``) and ``<!-- end -->``; what a function of this
+module computes, between ``<!-- made: NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hexgate.contract.schema import indicators, load_schema
+from hexgate.load.dialects_of import TOOLS
+from hexgate.load.latencies import latencies
+from hexgate.load.plan import open_loop
+from hexgate.load.records import NEVER, RECORD, Records
+from hexgate.load.translate import translate
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVELOPE = (
@@ -38,6 +47,7 @@ JSON Schema 2020-12, each file whole, so that any validator can use them.
 
 Ratios are 0 to 1, units stand in the names, nothing is rounded. A measure that could not be taken is `null`, with its
 reason in `missing`; it is never 0."""
+MADE = re.compile(r"<!-- made: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 SAMPLE = re.compile(r"<!-- (produced|captured): (.+?) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -71,6 +81,45 @@ def _words(schema: dict[str, Any], spec: dict[str, Any]) -> str:
     return str(spec.get("description") or (kind if isinstance(kind, str) else " or ".join(kind)))
 
 
+def reconciled() -> str:
+    """One stream under the definitions of every tool, and under ours, as a table in Markdown."""
+    lines = ["| tool | figure | formula | ms |", "| --- | --- | --- | --- |"]
+    ours = latencies(Records.of(_stream()), open_loop(rate_rps=1.0, requests=1, items=1)).times
+    for figure, formula, name in (
+        ("TTFT, from due", "f - s", "ttft_due"),
+        ("TTFT, from send", "f - t0", "ttft_sent"),
+        ("TPOT", "(l - f) / (n - n1)", "tpot"),
+        ("end to end, from due", "e - s", "e2e_due"),
+        ("end to end, from send", "e - t0", "e2e_sent"),
+    ):
+        lines.append(f"| **hexgate** | {figure} | {formula} | {ours[name].mean:.4g} |")
+    for name, tool in TOOLS.items():
+        for one in translate(Records.of(_stream(role=name != "vllm-completions")), name).requests:
+            value = f"-; {one.missing[0]}" if one.missing else f"{one.mean:.4g}"
+            noted = f" ({one.measure.note[0]})" if one.measure.note and not one.missing else ""
+            lines.append(f"| {tool.title} | {one.measure.name} | {one.measure.formula} | {value}{noted} |")
+    return "\n".join(lines)
+
+
+def _stream(*, role: bool = True) -> NDArray[np.void]:
+    """The record of the stream that ``docs/load/reconcile.md`` describes."""
+    made = np.zeros(1, dtype=RECORD)
+    for name in RECORD.names or ():
+        if name.endswith(("_ns", "_tokens")):
+            made[name] = NEVER
+    sent_ms = 300
+    stamps = {"due": 0, "issued": sent_ms, "sent": sent_ms, "first_event": sent_ms + (5 if role else 200)}
+    stamps |= {name: sent_ms + 200 for name in ("first_token", "first_answer")}
+    stamps |= {"last_token": sent_ms + 1200, "end": sent_ms + 1212}
+    for name, at_ms in stamps.items():
+        made[f"{name}_ns"] = at_ms * 1_000_000
+    made["http_status"], made["events"], made["first_event_tokens"], made["output_tokens"] = 200, 98, 4, 101
+    return made
+
+
+MAKERS = {"reconciled": reconciled}
+
+
 def with_samples(text: str, kinds: set[str]) -> str:
     """A page with the samples of these kinds made again."""
 
@@ -80,7 +129,8 @@ def with_samples(text: str, kinds: set[str]) -> str:
             return match[0]
         return f"<!-- {kind}: {command} -->\n```text\n{_output(command)}\n```\n<!-- end -->"
 
-    return SAMPLE.sub(sample, text)
+    made = MADE.sub(lambda match: f"<!-- made: {match[1]} -->\n{MAKERS[match[1]]()}\n<!-- end -->", text)
+    return SAMPLE.sub(sample, made)
 
 
 def _output(command: str) -> str:

@@ -11,7 +11,7 @@ from loadbench.setup import Command, Setup
 
 __all__ = ["small_replies", "streams"]
 
-_COLUMNS = ("requests/s", "CPU ms/request", "cores used", "peak MB")
+_COLUMNS = ("requests/s", "CPU ms/request", "CPU ms/request, loading", "cores used", "peak MB")
 
 
 def small_replies(setup: Setup) -> Outcome:
@@ -68,7 +68,12 @@ def small_replies(setup: Setup) -> Outcome:
     ]
     title = "closed loop, small JSON replies, 64 connections, one client core"
     return Outcome(
-        1, title, rounds, _COLUMNS, checks, ["vLLM's and GuideLLM's clients always stream: one event here."]
+        1,
+        title,
+        rounds,
+        _COLUMNS,
+        checks,
+        ["The clients of vLLM and GuideLLM always stream: one event here."],
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from loadbench.results import Contender, Figures, Skip
 from loadbench.setup import Command, Measured, Setup
 
-__all__ = ["PEERS", "Load", "Peer", "command", "contender", "measure", "tokenizer"]
+__all__ = ["PEERS", "Load", "Peer", "command", "contender", "measure", "tokenizer", "versions"]
 
 INSTALL_S = 900.0
 """The longest wait for one peer's packages."""
@@ -267,6 +267,16 @@ def _installed(setup: Setup, name: str) -> Path:
             raise Skip(reason) from None
         done.touch()
     return folder / "bin"
+
+
+def versions(setup: Setup) -> dict[str, str]:
+    """The versions of the peers that are installed."""
+    found = {}
+    for name, peer in PEERS.items():
+        package = peer.requirement.partition("[")[0]
+        for path in (setup.cache / name).glob(f"lib/python*/site-packages/{package}-*.dist-info"):
+            found[name] = path.name.removeprefix(f"{package}-").removesuffix(".dist-info")
+    return found
 
 
 def tokenizer(scratch: Path) -> Path:

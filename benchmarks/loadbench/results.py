@@ -9,9 +9,10 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Check", "Contender", "Figures", "Outcome", "Rounds", "Skip", "interleaved", "show"]
+__all__ = ["Check", "Contender", "Figures", "Outcome", "Rounds", "Skip", "interleaved", "show", "write"]
 
 Figures = dict[str, float]
 """Figures of one run by name; a unit ends each name."""
@@ -162,7 +163,7 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2e}"
 
 
-def write(path: Any, machine: Mapping[str, Any], outcomes: Sequence[Outcome]) -> None:
+def write(path: Path, machine: Mapping[str, Any], outcomes: Sequence[Outcome]) -> None:
     """Keep everything as JSON."""
     document = {"machine": dict(machine), "goals": [outcome.to_json() for outcome in outcomes]}
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -35,13 +35,15 @@ class Measured:
     def figures(self) -> Figures:
         """What is shown of every client: rates by the server's clock, and what the client used."""
         begin_ns, end_ns = self.log.span_ns
+        used_s = self.ran.cpu_between(begin_ns, end_ns)
         answered = len(self.log.answered)
         rate = self.log.replies_per_s()
         return {
             "requests/s": rate,
             "events/s": rate * float(self.log.answered["tokens"].mean()),
-            "cores used": self.ran.cpu_between(begin_ns, end_ns) / ((end_ns - begin_ns) / 1e9),
+            "cores used": used_s / ((end_ns - begin_ns) / 1e9),
             "CPU ms/request": self.ran.cpu_s / answered * 1e3,
+            "CPU ms/request, loading": used_s / answered * 1e3,
             "peak MB": max(self.ran.peak_mb, self.ran.peak_tree_mb),
             "wall s": self.ran.wall_s,
         }

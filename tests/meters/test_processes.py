@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -93,6 +94,33 @@ def test_list_of_processes_is_renewed_no_more_often_than_asked() -> None:
     assert isinstance(later, TreeUse)
     assert real.pid not in soon.pids
     assert real.pid in later.pids
+
+
+def test_total_never_falls_whatever_order_it_is_added_up_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tenths of seconds do not add up alike in any order; a counter that falls is no counter."""
+    used = {pid: round(0.1 * pid, 1) for pid in range(1, 40)}
+    alive = list(used)
+    monkeypatch.setattr(processes, "_descended", lambda *_: list(alive))
+    monkeypatch.setattr(
+        processes, "_look", lambda pid: processes._Look(1.0, 1.0, round(used[pid] * 1e9), 1, 1)
+    )
+    tree = ProcessTree(alive)
+    totals = []
+    while len(alive) > 1:
+        totals.append(_read(tree).cpu_s)
+        alive.pop(len(alive) // 2)
+    assert len(set(totals)) == 1
+
+
+def test_number_that_a_stranger_got_is_not_taken_for_the_process_that_had_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tree = ProcessTree([os.getpid()])
+    _read(tree)
+    real = processes._look(os.getpid())
+    assert not isinstance(real, str)
+    monkeypatch.setattr(processes, "_look", lambda _: replace(real, began=real.began + 1))
+    assert tree.read(time.monotonic_ns()) == ENDED
 
 
 @pytest.mark.usefixtures("both_ways")

@@ -209,6 +209,12 @@ def test_mistakes_of_a_caller(tmp_path: Path) -> None:
         Recorder(tmp_path, "run", pid=1, power_hz=0)
 
 
+def test_credentials_of_a_target_are_in_no_argument(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, "run", pid=1, server_url="http://user:sesame@127.0.0.1:8000/v1?key=sesame")
+    assert "http://127.0.0.1:8000" in recorder._command[-1]
+    assert "sesame" not in " ".join(recorder._command)
+
+
 def test_full_disk_is_an_error_not_a_lost_row() -> None:
     rows = Rows(Path("/dev/full"))
     with pytest.raises(OSError, match="No space left"):

@@ -44,7 +44,8 @@ def test_gpu_use_during_the_load_is_recorded_and_not_only_what_it_was_before(
     """A GPU that is idle before the load and busy in it: sampled once, before the load, it would always read 0."""
     board = nvml.add("GPU-a", util_percent=0, memory_used=2**30)
     sampler = Sampler(Task(str(tmp_path), "run", os.getpid(), os.getpid(), 50.0, 50.0, ["nvml"]))
-    leash, said = _Held(), []
+    leash = _Held()
+    said: list[dict[str, Any]] = []
     path = tmp_path / "run.resources.jsonl.partial"
     thread = threading.Thread(target=sampler.run, args=(leash, said.append))
     thread.start()

@@ -18,8 +18,7 @@ from hexgate.cli.console import show_error
 from hexgate.cli.language import text
 from hexgate.cli.load_display import LoadDisplay
 from hexgate.cli.load_flags import GroupedLoad, all_flags
-from hexgate.cli.load_options import Aims, load_options
-from hexgate.cli.load_told import Leaving, conclude_load
+from hexgate.cli.load_options import Aims, Leaving, load_options
 from hexgate.cli.run import open_saying
 from hexgate.contract.provenance import redacted
 from hexgate.errors import ExitCode, HexgateError, InputError
@@ -161,6 +160,9 @@ def _carried_out(
         else:
             left = run_shard(job, place, out, run, start=start, live=watched.live)
     if place is None:
+        # What tells of a load is not needed before it, and takes its time to import.
+        from hexgate.cli.load_told import conclude_load
+
         return conclude_load(measured, out, leaving)
     if left.error is not None:
         show_error(left.error)

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from hexgate.cli.language import text
-from hexgate.cli.load_merge import merge_command
 from hexgate.cli.measure_options import (
     API_KEY_ENV,
     CONFIDENCE,
@@ -348,6 +347,8 @@ class GroupedLoad(click.Command):
     ) -> click.Context:
         """The context of the command that the arguments name."""
         if args[:1] == ["merge"]:
+            from hexgate.cli.load_merge import merge_command
+
             return merge_command.make_context(f"{info_name} merge", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from hexgate.cli.language import text
-from hexgate.cli.load_told import Leaving, conclude_load
+from hexgate.cli.load_options import Leaving
+from hexgate.cli.load_told import conclude_load
 from hexgate.cli.measure_options import QUIET
 from hexgate.indicators.load_merge import merge_shards
 from hexgate.indicators.runner import start_run

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from importlib.util import find_spec
 from typing import Any
 
-from hexgate.errors import InputError
+from hexgate.errors import InputError, MissingExtra
 from hexgate.indicators.load_run import LoadOptions
 from hexgate.indicators.throughput_rps import Options as RateOptions
 from hexgate.load.plan import Arrival, parse_ramp, parse_stages
 from hexgate.load.slo import Slo
 from hexgate.meters.recorder import metrics_address
 
-__all__ = ["Aims", "load_options"]
+__all__ = ["Aims", "Leaving", "load_options"]
 
 _PACES = {
     "rate_rps": "--rate",
@@ -42,6 +43,29 @@ class Aims:
     def flag(self) -> str | None:
         """The flag that asks for more than one load; None where one is asked for."""
         return "--search" if self.search else "--sweep" if self.sweep else None
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """What to leave beside the artifacts, and how much to say."""
+
+    parquet: bool = False
+    """Whether to write Parquet too."""
+    exports: bool = True
+    """Whether to write tables, statistics and the report."""
+    dialect_of: str | None = None
+    """The tool under whose definitions to print the load too."""
+    quiet: bool = False
+    """Whether to say nothing but errors."""
+
+    def refuse_what_is_missing(self) -> None:
+        """Find out before the load what could not be written after it.
+
+        Raises:
+            MissingExtra: if Parquet is asked for and cannot be written.
+        """
+        if self.parquet and find_spec("pyarrow") is None:
+            raise MissingExtra("parquet", "writing Parquet")
 
 
 def load_options(chosen: Mapping[str, Any], aims: Aims) -> LoadOptions:

@@ -12,8 +12,8 @@ from rich.table import Table
 from hexgate.cli.console import console, show_error
 from hexgate.cli.language import text
 from hexgate.cli.load_display import LoadDisplay
-from hexgate.cli.load_options import Aims
-from hexgate.cli.load_told import Leaving, leave
+from hexgate.cli.load_options import Aims, Leaving
+from hexgate.cli.load_told import leave
 from hexgate.errors import ExitCode, HexgateError
 from hexgate.indicators.base import Job, Progress
 from hexgate.indicators.load_probe import Step

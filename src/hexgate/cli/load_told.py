@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -13,9 +11,10 @@ from rich.text import Text
 
 from hexgate.cli.console import console, show_error
 from hexgate.cli.language import language, text
+from hexgate.cli.load_options import Leaving
 from hexgate.cli.load_outputs import write_exports, write_load_report
 from hexgate.cli.run import conclude_measured
-from hexgate.errors import HexgateError, MissingExtra
+from hexgate.errors import HexgateError
 from hexgate.indicators.load_probe import judge_folder
 from hexgate.indicators.sheet import Measured
 from hexgate.load.records import Records
@@ -24,30 +23,7 @@ from hexgate.load.slo_judge import Judged, Kept
 from hexgate.load.translate import SHARES, Translated, Translation, translate
 from hexgate.report.numbers import number
 
-__all__ = ["Leaving", "conclude_load", "judged_lines", "leave", "translated", "translation_notes"]
-
-
-@dataclass(frozen=True)
-class Leaving:
-    """What to leave beside the artifacts, and how much to say."""
-
-    parquet: bool = False
-    """Whether to write Parquet too."""
-    exports: bool = True
-    """Whether to write tables, statistics and the report."""
-    dialect_of: str | None = None
-    """The tool under whose definitions to print the load too."""
-    quiet: bool = False
-    """Whether to say nothing but errors."""
-
-    def refuse_what_is_missing(self) -> None:
-        """Find out before the load what could not be written after it.
-
-        Raises:
-            MissingExtra: if Parquet is asked for and cannot be written.
-        """
-        if self.parquet and find_spec("pyarrow") is None:
-            raise MissingExtra("parquet", "writing Parquet")
+__all__ = ["conclude_load", "judged_lines", "leave", "translated", "translation_notes"]
 
 
 def conclude_load(measured: Sequence[Measured], out: Path, leaving: Leaving) -> int:

@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 __all__ = ["Alarm"]
 
@@ -22,7 +21,7 @@ class _Spec(ctypes.Structure):
 
 
 class Alarm:
-    """Calls back once for each time that it is set. Belongs to the running event loop.
+    """Calls back once for each time that it is set, and never early. Belongs to the running event loop.
 
     On Linux by a timerfd (timerfd_create(2)), which wakes the loop as any socket does; elsewhere by the loop's own
     timer, which may be a millisecond late.
@@ -32,6 +31,7 @@ class Alarm:
         self._loop = asyncio.get_running_loop()
         self._ring = ring
         self._timer: asyncio.TimerHandle | None = None
+        self._at_ns = 0
         self._descriptor = -1
         if sys.platform == "linux":
             self._libc = ctypes.CDLL(None, use_errno=True)
@@ -50,7 +50,8 @@ class Alarm:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(max(at_ns - time.monotonic_ns(), 0) / 1e9, self._ring)
+        self._at_ns = at_ns
+        self._timed(first=True)
 
     def close(self) -> None:
         """Ring no more."""
@@ -61,7 +62,18 @@ class Alarm:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def _timed(self, *, first: bool = False) -> None:
+        left_ns = self._at_ns - time.monotonic_ns()
+        if left_ns > 0 or first:
+            # Timers of a loop may fire a grain early.
+            self._timer = self._loop.call_later(max(left_ns, 0) / 1e9, self._timed)
+            return
+        self._timer = None
+        self._ring()
+
     def _rung(self) -> None:
-        with suppress(BlockingIOError):
+        try:
             os.read(self._descriptor, 8)
-            self._ring()
+        except BlockingIOError:
+            return
+        self._ring()

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any
 
 from hexgate.load.alarm import Alarm
@@ -76,8 +77,8 @@ class Course:
         """Units that were begun and are not over."""
         self._waiting: deque[Flight] = deque()
         """Taken up under a cap that is reached."""
-        self._thinking: dict[Flight, asyncio.TimerHandle] = {}
-        """Turns whose reply a user reads before the next."""
+        self._thinking: list[tuple[int, int, Flight, str]] = []
+        """A heap of the turns whose reply a user reads: when the next is due, slot, the turn, its reply."""
         self._start_ns = 0
         self._timed_ns: int | None = None
         self._deadline_ns: int | None = None
@@ -89,6 +90,7 @@ class Course:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._alarm = Alarm(self._launch_due if work.open_loop else self._launch_slots)
+        self._turn_alarm = Alarm(self._speak_due)
 
     async def warm(self) -> None:
         """Open the connections that the first requests will use."""
@@ -113,6 +115,7 @@ class Course:
         self._counters.state = State.DRAINING
         client = watch.end()
         self._alarm.close()
+        self._turn_alarm.close()
         await self._sender.close()
         return {
             "worker": self._work.worker,
@@ -217,6 +220,9 @@ class Course:
         elif flight.fault != Fault.ABANDONED:
             self._unreachable = 0
         if self._talk is not None and self._go_on(self._talk, flight, outcome):
+            if self._work.open_loop:
+                # A cap is one on requests: while a user thinks, another may have the place.
+                self._follow()
             return
         self._open -= 1
         if flight.fault:
@@ -241,10 +247,9 @@ class Course:
             return False
         reply = self._reader.read(flight) if outcome is Outcome.OK else None
         if self._stopped is None and reply is not None and reply.outcome is Outcome.OK:
-            think_s = self._work.think_ns / 1e9
-            self._thinking[flight] = self._loop.call_later(
-                think_s, self._speak, talk, flight, reply.text or ""
-            )
+            due_ns = flight.end_ns + self._work.think_ns
+            heappush(self._thinking, (due_ns, flight.slot, flight, reply.text or ""))
+            self._turn_alarm.set(self._thinking[0][0])
             return True
         self._break_off(talk, flight, "a turn before it did not succeed")
         return False
@@ -259,14 +264,26 @@ class Course:
             self._spool.add(missed)
         talk.end(flight)
 
-    def _speak(self, talk: Talk, before: Flight, reply: str) -> None:
-        del self._thinking[before]
-        flight = self._turn_after(before, before.turn + 1, time.monotonic_ns())
+    def _speak_due(self) -> None:
+        """Send the turns that are due, and set the alarm for the next."""
+        while self._thinking and self._thinking[0][0] <= time.monotonic_ns():
+            due_ns, _, before, reply = heappop(self._thinking)
+            if self._talk is not None:
+                self._speak(self._talk, before, due_ns, reply)
+        if self._thinking:
+            self._turn_alarm.set(self._thinking[0][0])
+
+    def _speak(self, talk: Talk, before: Flight, due_ns: int, reply: str) -> None:
+        now = time.monotonic_ns()
+        flight = self._turn_after(before, before.turn + 1, now)
         if self._work.open_loop:
-            flight.due_ns = before.end_ns + self._work.think_ns
+            flight.due_ns = due_ns
         flight.request = talk.request(flight, reply)
-        self._counters.issue(0)
-        self._send(flight)
+        self._counters.issue(now - due_ns if self._work.open_loop else 0)
+        if self._work.open_loop and self._work.slots and len(self._sender.flying) >= self._work.slots:
+            self._waiting.append(flight)
+        else:
+            self._send(flight)
 
     @staticmethod
     def _turn_after(flight: Flight, turn: int, issued_ns: int) -> Flight:
@@ -332,9 +349,8 @@ class Course:
             flight = self._waiting.popleft()
             flight.fault, flight.error = Fault.ABANDONED, "the run was over"
             self._ended(flight)
-        for flight, timer in list(self._thinking.items()):
-            timer.cancel()
-            del self._thinking[flight]
+        while self._thinking:
+            _, _, flight, _ = self._thinking.pop()
             if self._talk is not None:
                 self._break_off(self._talk, flight, "the run was over")
             self._open -= 1

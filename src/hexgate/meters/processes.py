@@ -48,15 +48,10 @@ class _Look:
     began: float
     """When it began, on the clock of `age_s`: tells it from a later one with its number."""
     age_s: float
-    cpu_s: float
+    cpu_ns: int
+    """A whole number, so that a total never falls because it was added up in another order."""
     rss_bytes: int
     threads: int
-
-
-@dataclass(frozen=True)
-class _Known:
-    began: float
-    cpu_s: float
 
 
 class ProcessTree:
@@ -72,8 +67,8 @@ class ProcessTree:
         self._apart = frozenset(apart)
         self._renew_ns = round(renew_s * 1e9)
         self._pids = list(roots)
-        self._known: dict[int, _Known] = {}
-        self._ended_s = 0.0
+        self._known: dict[int, _Look] = {}
+        self._ended_ns = 0
         self._listed_ns: int | None = None
         self._read_ns: int | None = None
 
@@ -86,19 +81,15 @@ class ProcessTree:
         cores = 0.0
         for pid, look in looks.items():
             before = self._known.get(pid)
-            if before is not None and before.began != look.began:
-                self._ended_s += self._known.pop(pid).cpu_s
-                before = None
             if elapsed_s:
                 # Time of a process that is new here belongs to all of its life, not to the last moment alone.
                 over_s = elapsed_s if before else max(look.age_s, elapsed_s)
-                cores += (look.cpu_s - (before.cpu_s if before else 0.0)) / over_s
-        for pid in self._known.keys() - looks.keys():
-            self._ended_s += self._known.pop(pid).cpu_s
-        self._known = {pid: _Known(look.began, look.cpu_s) for pid, look in looks.items()}
+                cores += (look.cpu_ns - (before.cpu_ns if before else 0)) / 1e9 / over_s
+        self._ended_ns += sum(self._known[pid].cpu_ns for pid in self._known.keys() - looks.keys())
+        self._known = looks
         self._read_ns = t_ns
         return TreeUse(
-            cpu_s=self._ended_s + sum(look.cpu_s for look in looks.values()),
+            cpu_s=(self._ended_ns + sum(look.cpu_ns for look in looks.values())) / 1e9,
             cores=max(0.0, cores) if elapsed_s else None,
             rss_bytes=sum(look.rss_bytes for look in looks.values()),
             threads=sum(look.threads for look in looks.values()),
@@ -112,11 +103,14 @@ class ProcessTree:
         looks: dict[int, _Look] = {}
         reason = ENDED
         for pid in self._pids:
-            look = _look(pid)
-            if isinstance(look, _Look):
-                looks[pid] = look
-            else:
+            look, before = _look(pid), self._known.get(pid)
+            if not isinstance(look, _Look):
                 reason = look
+            elif before is None or before.began == look.began:
+                looks[pid] = look
+        # The kernel may leave a child out of its list while another ends, so one that was seen is looked at until it
+        # has ended; then it is not, for its number may be given to a stranger.
+        self._pids = list(looks) or self._pids
         return looks or reason
 
 
@@ -177,7 +171,7 @@ def _look_in_proc(pid: int) -> _Look | str:
     return _Look(
         began=began,
         age_s=time.clock_gettime(time.CLOCK_BOOTTIME) - began,
-        cpu_s=(int(fields[11]) + int(fields[12])) / ticks,
+        cpu_ns=(int(fields[11]) + int(fields[12])) * 1_000_000_000 // ticks,
         rss_bytes=int(fields[21]) * os.sysconf("SC_PAGESIZE"),
         threads=int(fields[17]),
     )
@@ -195,7 +189,8 @@ def _look_by_psutil(pid: int) -> _Look | str:
         return FOREIGN
     except psutil.Error:
         return ENDED
-    return _Look(began, time.time() - began, times.user + times.system, rss_bytes, threads)
+    cpu_ns = round((times.user + times.system) * 1e9)
+    return _Look(began, time.time() - began, cpu_ns, rss_bytes, threads)
 
 
 def _text(path: str) -> bytes:

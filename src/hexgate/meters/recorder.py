@@ -117,7 +117,7 @@ class Recorder:
             "meters": list(meters),
             "rapl_root": None if rapl_root is None else str(rapl_root.resolve()),
             "server_pid": server_pid,
-            "server_url": server_url,
+            "server_url": None if server_url is None else _origin(server_url),
             "metrics_urls": urls,
             "metrics_hz": metrics_hz,
         }
@@ -284,6 +284,12 @@ class Recorder:
             self._failure = self._failure or f"{path.name} could not be finished ({error.strerror})"
         else:
             self.rows[name] = rows
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port: arguments of a process are read by others, and a URL may hold credentials."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def metrics_address(url: str) -> str:

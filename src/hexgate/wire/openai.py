@@ -8,7 +8,7 @@ from typing import Any
 from hexgate.wire.base import Ask, Event, Usage, WireRequest
 from hexgate.wire.payload import BadPayload, body_bytes, count, object_of
 from hexgate.wire.reply import ReplyEvents
-from hexgate.wire.stream import DONE, read_document, read_stream
+from hexgate.wire.stream import read_document, read_stream
 
 __all__ = ["ReadChoice", "detail", "post", "read", "request"]
 
@@ -60,7 +60,9 @@ def read(pieces: Sequence[bytes], *, stream: bool, choice: ReadChoice) -> list[E
         _read_fields(found, reply, piece, choice)
 
     if stream:
-        return read_stream(pieces, fields, marker=DONE, finishes=_FINISHES)
+        # Not every server sends [DONE]: `transformers serve` ends behind its finish_reason, and the transport tells
+        # whether the body is whole.
+        return read_stream(pieces, fields, finishes=_FINISHES)
     return read_document(pieces, fields, finishes=_FINISHES)
 
 
