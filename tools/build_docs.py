@@ -95,9 +95,11 @@ def reconciled() -> str:
         lines.append(f"| **hexgate** | {figure} | {formula} | {ours[name].mean:.4g} |")
     for name, tool in TOOLS.items():
         for one in translate(Records.of(_stream(role=name != "vllm-completions")), name).requests:
-            value = f"-; {one.missing[0]}" if one.missing else f"{one.mean:.4g}"
-            noted = f" ({one.measure.note[0]})" if one.measure.note and not one.missing else ""
-            lines.append(f"| {tool.title} | {one.measure.name} | {one.measure.formula} | {value}{noted} |")
+            if one.mean is not None:
+                noted = f"; {one.measure.note[0]}" if one.measure.note else ""
+                lines.append(
+                    f"| {tool.title} | {one.measure.name} | {one.measure.formula} | {one.mean:.4g}{noted} |"
+                )
     return "\n".join(lines)
 
 
@@ -109,7 +111,7 @@ def _stream(*, role: bool = True) -> NDArray[np.void]:
             made[name] = NEVER
     sent_ms = 300
     stamps = {"due": 0, "issued": sent_ms, "sent": sent_ms, "first_event": sent_ms + (5 if role else 200)}
-    stamps |= {name: sent_ms + 200 for name in ("first_token", "first_answer")}
+    stamps |= dict.fromkeys(("first_token", "first_answer"), sent_ms + 200)
     stamps |= {"last_token": sent_ms + 1200, "end": sent_ms + 1212}
     for name, at_ms in stamps.items():
         made[f"{name}_ns"] = at_ms * 1_000_000

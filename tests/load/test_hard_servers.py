@@ -18,16 +18,15 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from hexgate.load.records import Outcome, Records
+from hexgate.load.records import Outcome
 from support.command import Ended
-from support.measuring import check
+from support.load_running import LeftByCommand, undisturbed
 
 Call = Callable[..., Ended]
 Serve = Callable[..., Any]
@@ -38,8 +37,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAUSE_S = 0.08
 """How long a good reply takes: enough that a busy machine is no reason against a run."""
 LIMIT_S = 60.0
-TURNS = 4
-"""Most runs until one is not disturbed by what else the machine does."""
 MODELS = json.dumps({"object": "list", "data": [{"id": "m", "object": "model"}]}).encode()
 
 
@@ -72,63 +69,19 @@ def loaded(serve: Serve, script: Script) -> Any:
     return serve(answer)
 
 
-@dataclass
-class Run:
-    """What a load left in its folder."""
-
-    folder: Path
-
-    @property
-    def artifacts(self) -> list[dict[str, Any]]:
-        return [dict(check(self.folder / f"{name}.json").data) for name in ("latency_p99", "throughput_rps")]
-
-    @property
-    def outcomes(self) -> Counter[Outcome]:
-        rows = Records.open(self.folder / "load.requests.npy").array()
-        return Counter(Outcome(outcome) for outcome in rows["outcome"].tolist())
-
-    @property
-    def replies(self) -> list[dict[str, Any]]:
-        lines = (self.folder / "load.replies.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
-
-    @property
-    def reasons(self) -> Counter[str | None]:
-        return Counter(reply["error"] for reply in self.replies)
-
-    @property
-    def client(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "load.client.evidence.json").read_bytes())
-        return found
-
-    def assert_told(self, status: str) -> list[dict[str, Any]]:
-        """Both artifacts hold together and have this status, and the report and the tables are there."""
-        artifacts = self.artifacts
-        assert [data["status"] for data in artifacts] == [status, status], artifacts[0]["invalid_reasons"]
-        assert artifacts[0]["counts"] == artifacts[1]["counts"]
-        assert len((self.folder / "requests.csv").read_text("utf-8").splitlines()) > 1
-        assert "</html>" in (self.folder / "report.html").read_text(encoding="utf-8")
-        assert (self.folder / "statistics.json").is_file()
-        assert not list(self.folder.glob("*.work"))
-        return artifacts
-
-
 FLAGS = ("--model", "m", "--prompts", "demo:", "--warmup", "0", "--max-tokens", "4")
 
 
 @pytest.fixture
-def load(call: Call, serve: Serve, tmp_path: Path) -> Callable[..., tuple[Ended, Run]]:
+def load(call: Call, serve: Serve, tmp_path: Path) -> Callable[..., tuple[Ended, LeftByCommand]]:
     """Put a load on a server, or on an address, and give what came of it."""
 
-    def run(to: Script | str, *flags: str) -> tuple[Ended, Run]:
-        for turn in range(TURNS):
+    def run(to: Script | str, *flags: str) -> tuple[Ended, LeftByCommand]:
+        def once(out: Path) -> Ended:
             url = to if isinstance(to, str) else loaded(serve, to).url
-            out = tmp_path / str(turn)
-            ended = call("load", f"{url}/v1", *FLAGS, "--concurrency", "4", *flags, "--out", out)
-            if not (ended.code == 4 and "it waited for a processor" in ended.err):
-                break
-            # A machine that is too busy for the client makes the run invalid, and rightly so.
-        return ended, Run(out)
+            return call("load", f"{url}/v1", *FLAGS, "--concurrency", "4", *flags, "--out", out)
+
+        return undisturbed(once, tmp_path)
 
     return run
 
@@ -193,7 +146,7 @@ def test_a_server_that_refuses_some(load: Any) -> None:
     assert run.reasons == {None: 8, "http_429: slow down": 8, "http_500: the worker\nis gone": 8}
     # A load asks once: a request that was refused is not asked again behind its back.
     assert most[0] == 23
-    rows = Records.open(run.folder / "load.requests.npy").array()
+    rows = run.rows
     assert Counter(rows["http_status"].tolist()) == {200: 8, 429: 8, 500: 8}
 
 
@@ -286,7 +239,7 @@ def test_a_server_that_closes_its_connections_between_requests(load: Any) -> Non
     assert ended.code == 0, ended.err
     run.assert_told("complete")
     assert run.outcomes == {Outcome.OK: 24}
-    assert sum(worker["opened"] for worker in run.client["workers"]) >= 24
+    assert sum(worker["opened"] for worker in run.workers) >= 24
 
 
 def test_a_server_with_an_error_inside_its_stream(load: Any) -> None:
@@ -396,7 +349,7 @@ def test_ctrl_c_and_a_batch_system_leave_what_was_measured(
     until(lambda: posts(server) > 30)
     os.killpg(process.pid, number)
     assert process.wait(LIMIT_S) == 130
-    run = Run(tmp_path)
+    run = LeftByCommand(tmp_path)
     (latency, _) = run.assert_told("partial")
     outcomes = run.outcomes
     assert sum(outcomes.values()) == 4000
@@ -418,7 +371,7 @@ def test_an_interrupt_before_the_first_request_is_no_fault_of_the_workers(
     until(lambda: workers_of(process) or process.poll() is not None)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(LIMIT_S) == 130
-    assert [data["status"] for data in Run(tmp_path).artifacts] == ["partial", "partial"]
+    assert [data["status"] for data in LeftByCommand(tmp_path).artifacts] == ["partial", "partial"]
 
 
 @posix
@@ -432,13 +385,13 @@ def test_a_worker_that_is_killed_makes_the_run_invalid_by_name(
     victim = workers_of(process)[0]
     victim.kill()
     assert process.wait(LIMIT_S) == 4
-    run = Run(tmp_path)
+    run = LeftByCommand(tmp_path)
     artifacts = run.assert_told("invalid")
     named = re.compile(r"worker ([01]) ended before its time \(it ended with signal 9\)")
     found = [named.search(" ".join(data["invalid_reasons"])) for data in artifacts]
     assert all(found)
     died = int(found[0].group(1)) if found[0] else -1
-    rows = Records.open(tmp_path / "load.requests.npy").array()
+    rows = run.rows
     sent = rows[rows["sent_ns"] >= 0]
     assert len(rows) == 4000
     counts = Counter(sent["worker"].tolist())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ from numpy.typing import NDArray
 from hexgate.load.engine import Driver, RunInfo, run_plan
 from hexgate.load.plan import Plan
 from hexgate.load.records import Outcome, Records
+from support.command import Ended
+from support.measuring import check
 
 STEM = "load"
+_TURNS = 4
 
 
 @dataclass
@@ -50,3 +55,48 @@ class Left:
 def carried_out(plan: Plan, driver: Driver, folder: Path, **options: Any) -> Left:
     """Carry out a plan in a folder."""
     return Left(folder, run_plan(plan, driver, folder, STEM, **options))
+
+
+@dataclass
+class LeftByCommand(Left):
+    """What `hexgate load` left in its folder."""
+
+    @property
+    def artifacts(self) -> list[dict[str, Any]]:
+        return [dict(check(self.folder / f"{name}.json").data) for name in ("latency_p99", "throughput_rps")]
+
+    @property
+    def outcomes(self) -> Counter[Outcome]:
+        return Counter(Outcome(outcome) for outcome in self.rows["outcome"].tolist())
+
+    @property
+    def reasons(self) -> Counter[str | None]:
+        return Counter(reply["error"] for reply in self.replies)
+
+    @property
+    def workers(self) -> list[dict[str, Any]]:
+        """What the workers told of themselves."""
+        client = json.loads((self.folder / f"{STEM}.client.evidence.json").read_bytes())
+        found: list[dict[str, Any]] = client["workers"]
+        return found
+
+    def assert_told(self, status: str) -> list[dict[str, Any]]:
+        """Both artifacts hold together and have this status, and the report and the tables are there."""
+        artifacts = self.artifacts
+        assert [data["status"] for data in artifacts] == [status, status], artifacts[0]["invalid_reasons"]
+        assert artifacts[0]["counts"] == artifacts[1]["counts"]
+        assert len((self.folder / "requests.csv").read_text("utf-8").splitlines()) > 1
+        assert "</html>" in (self.folder / "report.html").read_text(encoding="utf-8")
+        assert (self.folder / "statistics.json").is_file()
+        assert not list(self.folder.glob("*.work"))
+        return artifacts
+
+
+def undisturbed(load: Callable[[Path], Ended], folder: Path) -> tuple[Ended, LeftByCommand]:
+    """Carry out a load, and again where this machine was too busy for its client: that makes a run invalid, rightly."""
+    for turn in range(_TURNS):
+        out = folder / str(turn)
+        ended = load(out)
+        if not (ended.code == 4 and "it waited for a processor" in ended.err):
+            break
+    return ended, LeftByCommand(out)

@@ -294,7 +294,6 @@ def measure_load(
     recorder = recorder_of(job, shared)
 
     def collect() -> None:
-        recorder.wait()
         carry_out(
             job,
             ready.plan,
@@ -304,6 +303,7 @@ def measure_load(
             start=start,
             live=live,
             stop=stop,
+            ready=recorder.wait,
             **limits_of(job.options),
         )
 

@@ -142,7 +142,6 @@ def run_shard(
     recorder = recorder_of(job, evidence)
 
     def collect() -> None:
-        recorder.wait()
         what = f"shard {place} of {ready.what}"
         carry_out(
             job,
@@ -153,6 +152,7 @@ def run_shard(
             shard=shard,
             start=start,
             live=live,
+            ready=recorder.wait,
             **limits_of(job.options),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -283,6 +283,7 @@ def carry_out(
     drain_s: float = DRAIN_S,
     max_error_ratio: float | None = None,
     workers: int | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> RunInfo:
     """Carry out a plan, and leave plan, records and replies as evidence, however it ends.
 
@@ -299,6 +300,7 @@ def carry_out(
         drain_s: longest wait for what is in flight at the end.
         max_error_ratio: stop once a greater share of the requests has failed; None for never.
         workers: processes that send; None for the engine's choice.
+        ready: is called last thing before the start; it returns when what goes with the load has begun, too.
 
     Raises:
         KeyboardInterrupt: if it was stopped by the user; the evidence is complete up to then.
@@ -324,6 +326,7 @@ def carry_out(
             drain_s=drain_s,
             max_error_ratio=max_error_ratio,
             workers=workers,
+            ready=ready,
         )
     except (LoadInterrupted, TargetUnreachable) as stopped:
         _keep(stopped.info, evidence)

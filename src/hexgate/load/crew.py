@@ -46,21 +46,28 @@ class Crew:
 
     Args:
         errand: what they carry out together.
-        folder: the folder of their files, with everything that they need but what `lines` has.
-        lines: the task of each, as `Work.to_line` writes it.
+        folder: the folder of their files.
+        workers: how many they are. They start at once, and wait for their tasks.
     """
 
-    def __init__(self, errand: Errand, folder: Path, lines: list[bytes]) -> None:
+    def __init__(self, errand: Errand, folder: Path, workers: int) -> None:
         self._errand = errand
         self._folder = folder
-        self._control, self.counters = counter_file(folder / "counters", len(lines))
+        self._control, self.counters = counter_file(folder / "counters", workers)
         self._told = 0
         self._members: list[_Member] = []
         self._control.alive()
-        for worker, line in enumerate(lines):
-            self._members.append(self._started(worker, line))
+        for worker in range(workers):
+            self._members.append(self._started(worker))
 
-    def _started(self, worker: int, line: bytes) -> _Member:
+    def task(self, lines: list[bytes]) -> None:
+        """Give each its task, as `Work.to_line` writes it; the files that it names are there."""
+        for member, line in zip(self._members, lines, strict=True):
+            # One that died already is found by `_look`.
+            with suppress(OSError), cast("IO[bytes]", member.process.stdin) as pipe:
+                pipe.write(line)
+
+    def _started(self, worker: int) -> _Member:
         complaint = self._folder / f"worker-{worker}.err"
         with complaint.open("wb") as errors, _signals_held():
             process = subprocess.Popen(
@@ -71,9 +78,6 @@ class Crew:
                 # Python puts the working folder first on its path: in this one it finds this very package.
                 cwd=Path(hexgate.__file__).resolve().parent.parent,
             )
-        # One that died already is found by `_look`.
-        with suppress(OSError), cast("IO[bytes]", process.stdin) as pipe:
-            pipe.write(line)
         return _Member(process, complaint)
 
     def run(self, ran: Ran, instants: DueInstants) -> None:
@@ -90,6 +94,9 @@ class Crew:
                 got=self._members[0].died,
                 hint="this is a fault of hexgate or of its installation; please report it",
             )
+        if errand.ready is not None:
+            errand.ready()
+            self._control.alive()
         self._set_start(ran)
         if errand.live is not None:
             errand.live.begin(errand.shard, ran.start_ns, self.counters, instants)

@@ -90,17 +90,18 @@ class EndpointDriver:
         folder.mkdir(parents=True)
         crew: Crew | None = None
         try:
+            # They start while the rest is prepared.
+            workers = ran.workers = workers_for(errand)
+            crew = Crew(errand, folder, workers)
             heads = _write_bodies(folder, origin, speaker, asks)
             if plan.turns > 1:
                 if len(self.followups) != len(asks):
                     raise InputError("the plan has conversations, and the data has none")
                 write_talks(folder, asks, list(self.followups))
-            workers = workers_for(errand)
-            ran.workers = workers
             tasks = [self._work(errand, folder, speaker, asks, worker, workers) for worker in range(workers)]
             instants = _write_units(errand, folder, workers)
             lines = [task.to_line(origin, heads, self.endpoint.secret) for task in tasks]
-            crew = Crew(errand, folder, lines)
+            crew.task(lines)
             crew.run(ran, instants)
             told = crew.read()
             ran.stream = merged_stream(

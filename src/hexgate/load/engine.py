@@ -115,6 +115,7 @@ def run_plan(
     stop: threading.Event | None = None,
     drain_s: float = DRAIN_S,
     max_unreachable: int = MAX_UNREACHABLE,
+    ready: Callable[[], None] | None = None,
     max_error_ratio: float | None = None,
     workers: int | None = None,
     keep_replies: bool = True,
@@ -138,6 +139,7 @@ def run_plan(
             or has a duration; what has not ended then is recorded as unfinished. Where the number of requests
             ends the run, the time-out of each request is the limit.
         max_unreachable: so many attempts in a row without a connection stop the run.
+        ready: is called last thing before the start; it returns when what goes with the run has begun, too.
         max_error_ratio: a greater share of failed requests among those that ended, of at least 20, stops the run.
         workers: processes that send; None for one a core, and no more than the load can use. A model in this
             process has none.
@@ -158,6 +160,7 @@ def run_plan(
         start=start,
         live=live,
         progress=progress,
+        ready=ready,
         max_error_ratio=max_error_ratio,
         workers=workers,
         keep_replies=keep_replies,

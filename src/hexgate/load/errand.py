@@ -71,6 +71,7 @@ class Errand:
     start: Start | None = None
     live: Live | None = None
     progress: Callable[[int], None] | None = None
+    ready: Callable[[], None] | None = None
     max_error_ratio: float | None = None
     workers: int | None = None
     keep_replies: bool = True

@@ -52,6 +52,8 @@ class Session:
         what was due since then is sent late, and charged.
         """
         ran, start = self._ran, self._errand.start
+        if self._errand.ready is not None:
+            self._errand.ready()
         if start is None:
             ran.wall_ns, ran.start_ns = time.time_ns(), time.monotonic_ns()
         else:

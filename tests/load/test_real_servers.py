@@ -1,0 +1,128 @@
+"""Loads on real servers of language models, each with a tiny random model: `transformers serve` and llama.cpp."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hexgate.load.records import Outcome
+from support import needs
+from support.command import Ended
+from support.load_running import LeftByCommand, undisturbed
+from support.tiny_llms import write_gguf, write_transformers
+
+pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]
+
+Call = Callable[..., Ended]
+START_S = 120.0
+TOKENS = 8
+_LLAMA_CPP = """
+import sys, threading
+import xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path = sys.argv[1]
+params.n_ctx, params.n_parallel, params.warmup = 4096, 2, False
+params.cpuparams.n_threads = 1
+server = xllamacpp.Server(params)
+print(server.listening_address, flush=True)
+threading.Event().wait()
+"""
+
+
+@contextmanager
+def running(command: list[str], log: Path, **environment: str) -> Iterator[str]:
+    """A server until the end of the block; the address that it says it listens on."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | environment)
+    try:
+        limit = time.monotonic() + START_S
+        while (found := re.search(r"http://127\.0\.0\.1:[1-9]\d*", log.read_text(errors="replace"))) is None:
+            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+            assert time.monotonic() < limit, "the server did not start"
+            time.sleep(0.05)
+        yield found[0]
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    for name in ("transformers", "fastapi", "uvicorn", "torch"):
+        needs.module(name, group="heavy")
+    folder = tmp_path_factory.mktemp("transformers")
+    model = folder / "tiny"
+    write_transformers(model)
+    (folder / "home" / "hub").mkdir(parents=True)
+    program = str(Path(sys.executable).with_name("transformers"))
+    command = [program, "serve", str(model), "--host", "127.0.0.1", "--port", "0", "--device", "cpu"]
+    offline = {"HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with running([*command, "--log-level", "info"], folder / "log", **offline) as url:
+        yield f"{url}/v1", str(model)
+
+
+@pytest.fixture(scope="module")
+def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    for name in ("xllamacpp", "gguf"):
+        needs.module(name, group="heavy")
+    folder = tmp_path_factory.mktemp("llama.cpp")
+    write_gguf(folder / "tiny.gguf")
+    with running([sys.executable, "-c", _LLAMA_CPP, str(folder / "tiny.gguf")], folder / "log") as url:
+        yield f"{url}/v1", "tiny.gguf"
+
+
+@pytest.mark.parametrize("server", ["transformers_serve", "llama_cpp"])
+def test_a_load_with_streams(server: str, request: pytest.FixtureRequest, call: Call, tmp_path: Path) -> None:
+    url, model = request.getfixturevalue(server)
+
+    def load(out: Path) -> Ended:
+        return call(
+            *("load", url, "--model", model, "--prompts", "demo:", "--rate", "4", "--requests", "16"),
+            *("--warmup", "3", "--max-tokens", str(TOKENS), "--out", out),
+        )
+
+    ended, left = undisturbed(load, tmp_path)
+    assert ended.code == 0, ended.err
+    latency, rate = left.assert_told("complete")
+    rows = left.rows
+    timed = rows[~rows["warmup"]]
+    assert left.outcomes == {Outcome.OK: 19}
+    # By the server's own count, of prompts and of replies.
+    assert (timed["output_tokens"] == TOKENS).all()
+    assert (timed["prompt_tokens"] > 0).all()
+    assert rate["counts"]["succeeded"] == 16
+    assert rate["output_tokens_per_s"] > 0.0
+    assert (timed["sent_ns"] < timed["first_token_ns"]).all()
+    assert (timed["first_token_ns"] <= timed["last_token_ns"]).all()
+    assert 0.0 < latency["ttft_p50_ms"] < latency["p99_ms"]
+    assert latency["tpot_p50_ms"] > 0.0
+    assert len(left.replies) == 19
+    assert all(reply["text"] and reply["error"] is None for reply in left.replies)
+
+
+def test_conversations_with_llama_cpp(llama_cpp: tuple[str, str], call: Call, tmp_path: Path) -> None:
+    """What was said before goes along: the second prompt is longer by it, and the server keeps it in its cache."""
+    url, model = llama_cpp
+
+    def load(out: Path) -> Ended:
+        return call(
+            *("load", url, "--model", model, "--input-tokens", "60", "--rate", "3", "--requests", "6"),
+            *("--warmup", "0", "--max-tokens", str(TOKENS), "--turns", "2", "--out", out),
+        )
+
+    ended, left = undisturbed(load, tmp_path)
+    assert ended.code == 0, ended.err
+    left.assert_told("complete")
+    turns = left.rows.reshape(6, 2)
+    assert (turns["outcome"] == Outcome.OK).all()
+    assert (turns["prompt_tokens"][:, 1] > turns["prompt_tokens"][:, 0] + TOKENS).all()
+    assert (turns["cached_tokens"] >= 0).all()
+    assert isinstance(left, LeftByCommand)
