@@ -59,7 +59,6 @@ static struct row *rows;
 static int64_t row_count, connections, first_ns, delay_ns, stall_at_ns, stall_ns, stalled_from_ns, stalled_to_ns, late_max_ns;
 static bool bundle, stamps;
 static volatile sig_atomic_t stop;
-
 static char event[1024], tail[2][2048], whole[1024], scores[512], models[512];
 static size_t event_len, event_id, event_stamp, tail_len[2], tail_id[2][2], whole_len, whole_id, scores_len, models_len;
 static char *burst, *ready[2]; /* room for one reply; whole replies, where all are the same */
@@ -121,7 +120,7 @@ static void make_replies(void) {
     tail_len[usage] = n + (size_t)sprintf(tail[usage] + n, "0\r\n\r\n");
     char *first = strstr(tail[usage], zeros), *second = strstr(first + DIGITS, zeros);
     tail_id[usage][0] = (size_t)(first - tail[usage]);
-    tail_id[usage][1] = second ? (size_t)(second - tail[usage]) : tail_id[usage][0];
+    tail_id[usage][1] = (size_t)((second ? second : first) - tail[usage]);
   }
   sprintf(body,
           "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,"
@@ -145,8 +144,7 @@ static void make_replies(void) {
 /* ---- connections ---- */
 
 static void watch(int fd, bool out) {
-  struct epoll_event e = {.events = EPOLLIN | (out ? EPOLLOUT : 0), .data.fd = fd};
-  epoll_ctl(poller, EPOLL_CTL_MOD, fd, &e);
+  epoll_ctl(poller, EPOLL_CTL_MOD, fd, &(struct epoll_event){.events = EPOLLIN | (out ? EPOLLOUT : 0), .data.fd = fd});
   conns[fd].polled_out = out;
 }
 
@@ -301,8 +299,7 @@ static void accept_all(int listener) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     conns[fd].open = true;
     conns[fd].polled_out = false;
-    struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
-    epoll_ctl(poller, EPOLL_CTL_ADD, fd, &e);
+    epoll_ctl(poller, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN, .data.fd = fd});
     connections++;
   }
 }
@@ -330,14 +327,10 @@ static void emit_due(void) {
 static void run(int listener) {
   static struct epoll_event found[1024];
   while (!stop) {
-    struct timespec wait, *timeout = NULL;
-    if (heap_size) {
-      int64_t left = heap[0].at_ns - now_ns();
-      if (left < 0) left = 0;
-      wait = (struct timespec){.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
-      timeout = &wait;
-    }
-    int n = epoll_pwait2(poller, found, 1024, timeout, NULL);
+    int64_t left = heap_size ? heap[0].at_ns - now_ns() : 0;
+    left = left < 0 ? 0 : left;
+    struct timespec wait = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+    int n = epoll_pwait2(poller, found, 1024, heap_size ? &wait : NULL, NULL);
     if (stalled_from_ns && !stalled_to_ns && now_ns() >= stalled_from_ns) {
       stalled_to_ns = stalled_from_ns + stall_ns;
       sleep_until(stalled_to_ns);
@@ -353,10 +346,9 @@ static void run(int listener) {
 }
 
 static void on_signal(int number) { (void)number; stop = 1; }
-
 int main(int argc, char **argv) {
   static const struct option options[] = {
-      {"tokens", 1, 0, 't'},  {"first-us", 1, 0, 'f'},    {"delay-us", 1, 0, 'd'}, {"bundle", 0, 0, 'b'}, {"stamps", 0, 0, 's'},
+      {"tokens", 1, 0, 't'}, {"first-us", 1, 0, 'f'},    {"delay-us", 1, 0, 'd'}, {"bundle", 0, 0, 'b'}, {"stamps", 0, 0, 's'},
       {"stall-at-ms", 1, 0, 'S'}, {"stall-ms", 1, 0, 'L'}, {"log", 1, 0, 'l'},     {0, 0, 0, 0}};
   const char *log = NULL;
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -390,8 +382,7 @@ int main(int argc, char **argv) {
   if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 4096)) { perror("listen"); return 1; }
   getsockname(listener, (struct sockaddr *)&address, &size);
   poller = epoll_create1(0);
-  struct epoll_event e = {.events = EPOLLIN, .data.fd = listener};
-  epoll_ctl(poller, EPOLL_CTL_ADD, listener, &e);
+  epoll_ctl(poller, EPOLL_CTL_ADD, listener, &(struct epoll_event){.events = EPOLLIN, .data.fd = listener});
   printf("%d\n", ntohs(address.sin_port));
   fflush(stdout);
   run(listener);

@@ -46,6 +46,7 @@ class Measured:
             "CPU ms/request, loading": used_s / answered * 1e3,
             "peak MB": max(self.ran.peak_mb, self.ran.peak_tree_mb),
             "wall s": self.ran.wall_s,
+            "server late ms": float(self.log.facts["late_max_ms"]),
         }
 
 

@@ -255,7 +255,7 @@ def test_nothing_sent_is_nothing_judged() -> None:
     plan = poisson(200)
     nothing = np.full(len(plan), -1)
     found = judged(plan, nothing, nothing)
-    assert found.sent == Arrivals(0, None, None, None, None, None, 0, 10.0, ())
+    assert found.sent == Arrivals(0, None, None, None, None, None, None, 0, 10.0, ())
 
 
 def test_windows_of_a_length_that_is_asked_for() -> None:
@@ -269,3 +269,49 @@ def test_windows_of_a_length_that_is_asked_for() -> None:
 def test_false_alarms_are_rare() -> None:
     found = [judged(poisson(500, seed=seed)) for seed in range(100)]
     assert sum(one.planned.ok is False for one in found) == 0
+
+
+def clumped(due: Ints, grain_ns: int) -> Ints:
+    """Instants of a client that looks at its plan once in so long."""
+    return -(-due // grain_ns) * grain_ns
+
+
+def test_the_fullest_windows_are_those_of_numpy() -> None:
+    plan = poisson(3000, warmup=50, seed=4)
+    found = judged(plan).planned
+    u = (plan.due_ns[50:] - plan.due_ns[50]) / 1e7
+    counts = np.bincount(((u + 0.5) // 10).astype(int))[:-1]
+    assert found.windows == len(counts)
+    assert found.window_p99 == np.quantile(counts, 0.99, method="inverted_cdf")
+
+
+@pytest.mark.parametrize("process", [Arrival.POISSON, Arrival.CONSTANT])
+def test_bursts_of_the_clients_own_making_are_a_fault(process: Arrival) -> None:
+    plan = poisson(5000, rate=5000.0, arrival=process)
+    # 50 at once, of windows that should have 10.
+    fault = judged(plan, clumped(plan.due_ns, 10 * MS)).fault
+    assert fault is not None
+    assert fault.startswith("the client took requests up in bursts: ")
+    assert "more cores and workers" in fault
+    assert judged(plan).fault is None
+    assert judged(plan, None, clumped(plan.due_ns, 10 * MS)).fault is None, "not what the client took up"
+    fewer = poisson(1000, rate=5000.0, arrival=process)
+    assert judged(fewer, clumped(fewer.due_ns, 10 * MS)).fault is None, "999 gaps are too few"
+
+
+@pytest.mark.parametrize("rate", [100.0, 500.0, 2000.0])
+@pytest.mark.parametrize("process", [Arrival.POISSON, Arrival.CONSTANT])
+def test_a_healthy_client_with_jitter_and_stalls_has_no_fault(process: Arrival, rate: float) -> None:
+    ratios = []
+    for seed in range(12):
+        plan = poisson(4000, rate=rate, arrival=process, seed=seed)
+        random = np.random.default_rng(seed)
+        taken = plan.due_ns + (150_000 * random.lognormal(0.0, 0.8, len(plan))).astype(np.int64)
+        begin = int(random.integers(0, plan.due_ns[-1]))
+        end = begin + int(random.exponential(60 * MS))
+        taken = np.where((taken > begin) & (taken < end), end, taken)
+        found = judged(plan, taken)
+        assert found.fault is None
+        ratios.append((found.taken_up.window_p99 or 0) / (found.planned.window_p99 or 1))
+    # Far from the limit of 2.
+    assert max(ratios) < 1.5

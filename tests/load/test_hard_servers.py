@@ -26,6 +26,7 @@ import pytest
 
 from hexgate.load.records import Outcome
 from support.command import Ended
+from support.forward_proxy import ForwardProxy
 from support.load_running import LeftByCommand, undisturbed
 
 Call = Callable[..., Ended]
@@ -279,6 +280,41 @@ def test_a_server_that_answers_byte_by_byte(load: Any) -> None:
     assert run.outcomes == {Outcome.OK: 8}
     assert {reply["text"] for reply in run.replies} == {"größe 二"}
     assert 0.0 < latency["ttft_p50_ms"] < latency["p50_ms"]
+
+
+# Another way to the server.
+
+
+def test_a_load_by_httpx_says_so_and_shows_no_password(load: Any) -> None:
+    with ForwardProxy() as proxy:
+        named = proxy.url.replace("://", "://me:passw0rd@")
+        ended, run = load(good, "--requests", "12", "--proxy", named)
+    assert ended.code == 0, ended.err
+    artifacts = run.assert_told("complete")
+    for data in artifacts:
+        assert {"httpx", "(slower)"} <= set(data["method"]["transport"].split())
+    assert run.outcomes == {Outcome.OK: 12}
+    assert len(proxy.asked) == 12
+    for path in run.folder.iterdir():
+        assert b"passw0rd" not in path.read_bytes(), path.name
+
+
+def test_a_load_without_one_uses_our_own_transport(load: Any) -> None:
+    ended, run = load(good, "--requests", "8")
+    assert ended.code == 0, ended.err
+    assert all("httpx" not in data["method"]["transport"] for data in run.artifacts)
+
+
+def test_a_redirect_is_refused_by_every_transport(load: Any) -> None:
+    async def script(_number: int, wire: Any) -> None:
+        await wire.reply(b"", status=308, headers="location: https://elsewhere.example/v1\r\n")
+
+    with ForwardProxy() as proxy:
+        for flags in ((), ("--proxy", proxy.url)):
+            ended, run = load(script, "--requests", "6", *flags)
+            assert ended.code == 5
+            assert "redirected (308) to https://elsewhere.example/v1" in ended.err
+            assert run.outcomes == {Outcome.ERROR: 6}
 
 
 # Runs that are cut short from outside.

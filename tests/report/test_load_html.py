@@ -207,7 +207,7 @@ def test_every_word_is_used() -> None:
         for path in (Path(__file__).resolve().parents[2] / "src/hexgate/report").rglob("load*")
         if path.is_file() and path.name != "load_words.py"
     )
-    families = ("how_", "outcome_", "arrival_", "source_", "file_", "tile_", "from_")
+    families = ("how_", "outcome_", "arrival_", "arrivals_", "source_", "file_", "tile_", "from_")
     families += ("complete", "partial", "invalid", "failed")
     names = load_names()
     unused = [key for key in WORDS if f'"{key}"' not in source and f"'{key}'" not in source]

@@ -7,8 +7,8 @@ import ssl
 import time
 from collections.abc import Callable
 
-from hexgate.load.connection import Flight
 from hexgate.load.exchange import Exchange
+from hexgate.load.flight import Flight
 from hexgate.load.origin import Origin
 from hexgate.load.reading import exchange_of
 from hexgate.load.sender import HttpSender, Sender

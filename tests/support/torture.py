@@ -16,7 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from hexgate.load.attempt import Attempt
-from hexgate.load.connection import Flight
+from hexgate.load.flight import Flight
 from hexgate.load.layout import Outcome
 from hexgate.load.origin import Origin
 from hexgate.load.reading import exchange_of, read_exchange

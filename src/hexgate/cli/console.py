@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hexgate.cli.language import text
 from hexgate.errors import HexgateError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 __all__ = ["Display", "console", "show_error"]
 
 
 def console() -> Console:
     """A console on standard error, which is where text for people goes."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False)
 
 
@@ -39,39 +44,52 @@ class Display:
     def __init__(self, title: str, *, quiet: bool = False) -> None:
         self._title = title
         self._quiet = quiet
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console(),
-            transient=True,
-            disable=quiet or not sys.stderr.isatty(),
-        )
-        self._task = None if self._bars.disable else self._bars.add_task(title, total=None)
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
+        if not quiet and sys.stderr.isatty():
+            self._bars = _progress()
+            self._task = self._bars.add_task(title, total=None)
 
     def __enter__(self) -> Display:
-        self._bars.start()
+        if self._bars is not None:
+            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._bars is not None:
+            self._bars.stop()
 
     def start(self, what: str, total: int | None) -> None:
         """A new stage begins."""
-        if self._task is not None:
+        if self._bars is not None and self._task is not None:
             self._bars.reset(self._task, total=total, description=f"{self._title}: {what}")
         elif not self._quiet:
             click.echo(f"{self._title}: {what}", err=True)
 
     def advance(self, steps: int = 1) -> None:
         """So many steps of the stage are done."""
-        if self._task is not None:
+        if self._bars is not None and self._task is not None:
             self._bars.advance(self._task, steps)
 
     def note(self, text: str) -> None:
         """One line for the person who watches."""
-        if not self._quiet:
+        if self._bars is not None:
             self._bars.console.print(f"{self._title}: {text}", markup=False, soft_wrap=True)
+        elif not self._quiet:
+            click.echo(f"{self._title}: {text}", err=True)
+
+
+def _progress() -> Progress:
+    # Only a terminal has bars, and their library takes its time to import.
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console(),
+        transient=True,
+    )

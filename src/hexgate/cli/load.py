@@ -19,14 +19,13 @@ from hexgate.cli.language import text
 from hexgate.cli.load_display import LoadDisplay
 from hexgate.cli.load_flags import GroupedLoad, all_flags
 from hexgate.cli.load_options import Aims, Leaving, load_options
-from hexgate.cli.run import open_saying
+from hexgate.cli.opening import open_saying
 from hexgate.contract.provenance import redacted
 from hexgate.errors import ExitCode, HexgateError, InputError
 from hexgate.indicators.base import Job
 from hexgate.indicators.load_run import MEASURED_BY_LOAD, measure_load, prepare
 from hexgate.indicators.load_shard import run_shard, shared_run_id, unbegun_shard
 from hexgate.indicators.runner import Run, start_run, unmeasured
-from hexgate.load.exporter import Exporter
 from hexgate.load.live import Live
 from hexgate.load.shard import Place
 from hexgate.load.start import Start
@@ -138,6 +137,8 @@ class _Watched:
     def served(self) -> AbstractContextManager[object]:
         if self.port is None:
             return nullcontext()
+        from hexgate.load.exporter import Exporter
+
         exporter = Exporter(self.live, self.labels, host=self.host, port=self.port)
         click.echo(f"{text('metrics', '实时指标')}: {exporter.url}", err=True)
         return exporter

@@ -7,18 +7,19 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
-from rich.live import Live as Screen
-from rich.table import Table
-from rich.text import Text
 
 from hexgate.cli.console import console
 from hexgate.cli.language import text
 from hexgate.load.live import BOUNDS_S, Live, Seen
 from hexgate.load.records import Outcome
 from hexgate.report.numbers import number
-from hexgate.report.table import plain
+
+if TYPE_CHECKING:
+    from rich.live import Live as Screen
+    from rich.table import Table
 
 __all__ = ["LoadDisplay", "display_lines"]
 
@@ -182,19 +183,19 @@ class LoadDisplay:
         self._quiet = quiet
         self._looks: deque[Seen] = deque()
         self._lock = threading.Lock()
-        self._console = console()
-        self._screen = (
-            None
-            if quiet or not sys.stderr.isatty()
-            else Screen(
+        self._screen: Screen | None = None
+        if not quiet and sys.stderr.isatty():
+            # Only a terminal has a screen, and its library takes its time to import.
+            from rich.live import Live as Screen
+
+            self._screen = Screen(
                 get_renderable=self._panel,
-                console=self._console,
+                console=console(),
                 refresh_per_second=_LOOKS_PER_S,
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-        )
 
     def __enter__(self) -> LoadDisplay:
         if self._screen is not None:
@@ -218,10 +219,18 @@ class LoadDisplay:
 
     def note(self, text: str) -> None:
         """One line for the person who watches."""
-        if not self._quiet:
-            self._console.print(f"{self._title.partition(':')[0]}: {text}", markup=False, soft_wrap=True)
+        said = f"{self._title.partition(':')[0]}: {text}"
+        if self._screen is not None:
+            self._screen.console.print(said, markup=False, soft_wrap=True)
+        elif not self._quiet:
+            click.echo(said, err=True)
 
     def _panel(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        from hexgate.report.table import plain
+
         with self._lock:
             now = self._live.seen()
             self._looks.append(now)

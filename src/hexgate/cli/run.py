@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, dataclass, fields
@@ -29,13 +28,14 @@ from hexgate.cli.measure_options import (
     parameter_of,
     type_of,
 )
+from hexgate.cli.opening import open_saying
 from hexgate.errors import ExitCode, HexgateError, InputError, Interrupted
 from hexgate.indicators import INDICATORS, indicator
 from hexgate.indicators.base import Job
 from hexgate.indicators.runner import Measured, Run, measure, start_run, unmeasured
 from hexgate.report.measured import measured_table
 from hexgate.targets.base import Target
-from hexgate.targets.registry import OpenOptions, open_target
+from hexgate.targets.registry import OpenOptions
 
 __all__ = [
     "Request",
@@ -43,7 +43,6 @@ __all__ = [
     "conclude_measured",
     "measure_all",
     "open_and_say",
-    "open_saying",
     "show_measured",
 ]
 
@@ -89,25 +88,6 @@ def open_and_say(uri: str, opening: OpenOptions, request: Request, outs: dict[st
             unmeasured(name, uri, reason, out, run, seed=request.seed, confidence=request.confidence)
 
     return open_saying(uri, opening, say)
-
-
-def open_saying(uri: str, opening: OpenOptions, say: Callable[[HexgateError], None]) -> Target:
-    """Open the target; before, and where it cannot be opened, `say` leaves a result that says so.
-
-    A result of an earlier run that lies there is not that of this one, however this one ends. From here on
-    SIGTERM does what Ctrl-C does.
-
-    Raises:
-        InputError: if there is no such target, or a result cannot be written.
-        TargetUnusable, TargetFailed: as `open_target` does.
-    """
-    signal.signal(signal.SIGTERM, _stop_like_interrupt)
-    say(HexgateError("the measurement did not begin"))
-    try:
-        return open_target(uri, options=opening)
-    except HexgateError as error:
-        say(error)
-        raise
 
 
 def measure_all(
@@ -176,10 +156,6 @@ def _measure(name: str, target: Target, request: Request, out: Path, run: Run) -
             progress=display,
         )
         return measure(name, job, out, run)
-
-
-def _stop_like_interrupt(signum: int, frame: object) -> None:  # noqa: ARG001
-    raise KeyboardInterrupt
 
 
 def _outs(names: list[str], out: Path) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.contract.schema import measures
 from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.load_evidence import load_evidence
+from hexgate.indicators.load_method import load_method
 from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
 from hexgate.load.latencies import SHARES, Latencies, latencies
 from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
@@ -124,6 +125,7 @@ class LatencyP99:
             "ttft_histogram": _histogram(found, "ttft"),
             "tpot_histogram": _histogram(found, "tpot"),
             "times": {name: _statistics(time, level) for name, time in found.times.items()},
+            "remarks": list(load.remarks(in_process=method["in_process"])),
         }
         intervals: dict[str, Interval] = {}
         for name, time, share in _percentiles(found):
@@ -148,17 +150,19 @@ class LatencyP99:
         )
 
 
-def latency_method(plan: Plan, load: Workload, *, limit_ms: float, max_tokens: int) -> dict[str, Any]:
-    """The artifact's block `method` of latencies under a plan; `requested` is null where its duration decides."""
+def latency_method(
+    plan: Plan, load: Workload, *, limit_ms: float, max_tokens: int, **sent: Any
+) -> dict[str, Any]:
+    """The artifact's block `method` of latencies under a plan; `sent` is what else `load_method` takes.
+
+    `requested` is null where the plan's duration decides.
+    """
     return {
-        "mode": load.mode,
-        "in_process": load.in_process,
+        **load_method(plan, load, max_tokens=max_tokens, **sent),
         "requested": plan.timed,
         "limit_ms": limit_ms,
-        "max_tokens": max_tokens if load.mode == "text" else None,
         "percentile": "nearest rank: the least value that at least the share does not exceed",
         "from": "sent" if plan.kind is LoadKind.CLOSED_LOOP else "due",
-        **{key: value for key, value in plan.head().items() if key != "rows"},
     }
 
 

@@ -12,11 +12,13 @@ from hexgate.contract.schema import measures
 from hexgate.errors import EvidenceError, InputError
 from hexgate.indicators.base import Counts
 from hexgate.indicators.load_clocks import UNHELD, Clocks
+from hexgate.load.arrivals import ArrivalTest, arrival_test
 from hexgate.load.figures import Outcomes, outcomes
-from hexgate.load.health import LEAST_BUSY, ClientHealth, client_health
+from hexgate.load.health import LEAST_BUSY, ClientHealth, cache_suspicion, client_health
 from hexgate.load.merge import of_shard
 from hexgate.load.plan import LoadKind, Plan
 from hexgate.load.records import Records
+from hexgate.load.server_times import server_times
 from hexgate.load.shard import Place
 from hexgate.load.spans import busy_ratio, timed_window
 from hexgate.stats.histogram import LogHistogram
@@ -77,6 +79,7 @@ class LoadEvidence:
     in this process told nothing."""
     stream: Mapping[str, Any] | None = None
     """What is known of the events of all streams together; None where nothing is."""
+    _found: dict[tuple[int, bool], ClientHealth] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def outcomes(self) -> Outcomes:
@@ -105,6 +108,41 @@ class LoadEvidence:
         runs = [shard.run for shard in self.shards if shard.run]
         return Clocks.of(runs) if len(runs) > 1 else None
 
+    @cached_property
+    def arrivals(self) -> ArrivalTest | None:
+        """Whether the requests came by the process that was asked for; None where `no_arrivals` says why."""
+        return arrival_test(self.records, self.plan) if self.no_arrivals is None else None
+
+    @property
+    def no_arrivals(self) -> str | None:
+        """Why nothing can be said of the process of the arrivals; None where something can."""
+        if self.plan.kind is LoadKind.CLOSED_LOOP:
+            return "a closed loop asks for no arrival process"
+        if any(shard.lacking is not None for shard in self.shards):
+            return "not all shards came, and the process is that of all of them together"
+        clocks = self.clocks
+        if clocks is not None and clocks.bound_s is None:
+            return "it is not known whether the clocks of the shards agree"
+        return None
+
+    def remarks(self, *, in_process: bool) -> tuple[str, ...]:
+        """What a reader should know of this load and is no reason against it, one sentence each."""
+        shards = [shard for shard in self.shards if shard.run is not None]
+        if self.shards:
+            advice = [
+                f"shard {shard.place}: {one}"
+                for shard in shards
+                for one in self._health(shard, in_process=in_process).advice
+            ]
+        else:
+            advice = list(self._health(None, in_process=in_process).advice)
+        return (
+            *(() if self.arrivals is None else self.arrivals.caveats),
+            *cache_suspicion(self.records, self.plan),
+            *server_times(self.records).remarks,
+            *advice,
+        )
+
     def uncertified(self, indicator: str, values: Mapping[str, Any]) -> dict[str, str]:
         """The measures that may fail a rule and not pass one, each with the reason; empty where all may.
 
@@ -126,38 +164,51 @@ class LoadEvidence:
     def faults(self, *, in_process: bool) -> tuple[str, ...]:
         """Why this load cannot be judged, from its evidence alone; empty where it can.
 
-        Either its plan did not run to its end, or a client did not keep up. Of several shards, each is judged by
-        itself, and named, and so are their clocks where a bound on their disagreement is known.
+        Either its plan did not run to its end, or a client did not keep up, or made another arrival process of the
+        plan. Of several shards, each is judged by itself, and named, and so are their clocks where a bound on their
+        disagreement is known.
         """
+        burst = None if self.arrivals is None else self.arrivals.fault
+        bursts = () if burst is None else (burst,)
         if not self.run:
             return (
                 "the load did not come to an orderly end",
-                *self._health(in_process=in_process).reasons,
+                *self._health(None, in_process=in_process).reasons,
+                *bursts,
             )
         shards = self.shards
         if not shards:
             stopped = self.run.get("stopped")
             ended = () if stopped is None else (f"the load was stopped before its end: {stopped}",)
-            return *ended, *self._health(in_process=in_process).reasons
+            return *ended, *self._health(None, in_process=in_process).reasons, *bursts
         return (
             *(f"shard {shard.place} {shard.lacking}" for shard in shards if shard.lacking is not None),
             *_unlike_hosts(shards),
             *(fault for shard in shards for fault in self._faults_of(shard, in_process=in_process)),
             *self._apart(),
             *self._empty_slots(in_process=in_process),
+            *bursts,
         )
 
-    def _health(self, *, in_process: bool) -> ClientHealth:
-        return client_health(self.records, self.plan, client=self.clients.get(0), in_process=in_process)
+    def _health(self, shard: ShardRun | None, *, in_process: bool) -> ClientHealth:
+        """The health of the client of a shard, or of the only one there is."""
+        index = 0 if shard is None else shard.place.index
+        key = index, in_process
+        if key not in self._found:
+            records, slots = self.records, self.plan.concurrency
+            if shard is not None:
+                slots = self.plan.shard(index, shard.place.count).concurrency
+                records = of_shard(self.records, shard.place, self.plan.turns)
+            self._found[key] = client_health(
+                records, self.plan, client=self.clients.get(index), in_process=in_process, slots=slots
+            )
+        return self._found[key]
 
     def _faults_of(self, shard: ShardRun, *, in_process: bool) -> Sequence[str]:
         if shard.run is None:
             return []
-        slots = self.plan.shard(shard.place.index, shard.place.count).concurrency
-        own = of_shard(self.records, shard.place, self.plan.turns)
-        told = self.clients.get(shard.place.index)
-        health = client_health(own, self.plan, client=told, in_process=in_process, slots=slots)
-        found = [f"shard {shard.place}: {reason}" for reason in health.reasons]
+        reasons = self._health(shard, in_process=in_process).reasons
+        found = [f"shard {shard.place}: {reason}" for reason in reasons]
         late_s = (shard.run["late_ns"] or 0) / 1e9
         window = timed_window(self.records, self.plan, None)
         if self.plan.kind is LoadKind.CLOSED_LOOP and shard.place.count > 1 and window is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hexgate.indicators.load_folder import LoadFolder, reply_lines, with_errors
 from hexgate.load.records import CHUNK, NEVER, Outcome
+from hexgate.load.tokens import output_tokens
 
 __all__ = ["failures", "sampled_replies", "slowest"]
 
@@ -72,17 +73,19 @@ def slowest(load: LoadFolder) -> list[dict[str, Any]]:
         span = good["end_ns"] - np.where(good["due_ns"] != NEVER, good["due_ns"], good["sent_ns"])
         most = min(_SLOWEST, len(good))
         for place in np.argpartition(span, len(span) - most)[-most:].tolist():
-            entry = (int(span[place]), -int(good["index"][place]), _told(good[place]))
+            entry = (int(span[place]), -int(good["index"][place]), _told(good[place : place + 1]))
             (heapq.heappush if len(kept) < _SLOWEST else heapq.heappushpop)(kept, entry)
     return [told for _, _, told in sorted(kept, key=lambda entry: (-entry[0], -entry[1]))]
 
 
-def _told(row: NDArray[np.void]) -> dict[str, Any]:
+def _told(rows: NDArray[np.void]) -> dict[str, Any]:
+    row = rows[0]
+
     def since(to: str, start: str) -> float | None:
         absent = NEVER in (row[to], row[start])
         return None if absent else float(row[to] - row[start]) / 1e6
 
-    tokens = int(row["output_tokens"])
+    tokens = int(output_tokens(rows)[0][0])
     return {
         "index": int(row["index"]),
         "sent_s": float(row["sent_ns"]) / 1e9,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hexgate.contract.evidence import EvidenceWriter
+from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import HexgateError, InputError, TargetFailed
 from hexgate.indicators.base import Job
 from hexgate.indicators.latency_p99 import latency_method
@@ -166,6 +167,7 @@ def workload_of(job: Job) -> Workload:
 
     Raises:
         InputError: if the options or the data make no requests for this target.
+        MissingExtra: if a tokenizer is given and its library is not installed.
         TargetFailed: if the target does not answer while lengths are fitted to its counts.
     """
     chosen: LoadOptions = job.options
@@ -184,7 +186,10 @@ def workload_of(job: Job) -> Workload:
     )
     used: dict[str, Any] = {"proxy": chosen.proxy, "http2": chosen.http2, "tokenizer": chosen.tokenizer}
     if isinstance(load.driver, EndpointDriver):
-        return replace(load, driver=replace(load.driver, **used))
+        asked = dict(load.asked)
+        if chosen.tokenizer is not None and asked.get("tokenizer") is None:
+            asked["tokenizer"] = Tokenizer.read(chosen.tokenizer).to_json()
+        return replace(load, driver=replace(load.driver, **used), asked=asked)
     if given := [name for name, value in used.items() if value]:
         raise InputError(
             f"--{given[0]} is for a target that is reached over the network",
@@ -210,12 +215,12 @@ def prepare(job: Job, load: Workload | None = None) -> Prepared:
     load = workload_of(job) if load is None else load
     plan, what = _plan(job, chosen, load)
     kept: dict[str, Any] = {} if slo is None else {"slo": slo.to_json()}
-    if isinstance(load.driver, EndpointDriver) and load.driver.by_httpx:
-        kept["transport"] = "httpx (slower)"
-    tokens = chosen.max_tokens
+    sent: dict[str, Any] = {"max_tokens": chosen.max_tokens, "workers": chosen.workers}
+    if chosen.replay is not None:
+        sent |= {"trace": chosen.replay.name, "time_scale": chosen.time_scale}
     methods = {
-        "latency_p99": latency_method(plan, load, limit_ms=chosen.limit_ms, max_tokens=tokens) | kept,
-        "throughput_rps": throughput_method(plan, load, windows=chosen.windows, max_tokens=tokens) | kept,
+        "latency_p99": latency_method(plan, load, limit_ms=chosen.limit_ms, **sent) | kept,
+        "throughput_rps": throughput_method(plan, load, windows=chosen.windows, **sent) | kept,
     }
     return Prepared(load, plan, methods, what)
 

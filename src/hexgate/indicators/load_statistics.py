@@ -20,6 +20,7 @@ from hexgate.indicators.load_series import load_series, whole_seconds
 from hexgate.indicators.load_server import server_series
 from hexgate.load.figures import ThroughputFigures, throughput
 from hexgate.load.latencies import SHARES, Latencies, latencies
+from hexgate.load.server_times import server_times
 from hexgate.load.slo import Slo
 from hexgate.load.spans import lag_ms, queued_ms
 from hexgate.stats.distribution import Distribution, distributions
@@ -47,6 +48,7 @@ def load_statistics(load: LoadFolder) -> Json:
     artifacts = [artifact for artifact in (load.latency, load.rates) if artifact is not None]
     statuses = {artifact["indicator"]: artifact["status"] for artifact in artifacts}
     reasons = dict.fromkeys(reason for artifact in artifacts for reason in artifact["invalid_reasons"])
+    remarks = dict.fromkeys(remark for artifact in artifacts for remark in artifact["remarks"])
     method = load.artifact["method"]
     series = load_series(load.records, load.plan)
     times, rates = _figures(load)
@@ -59,6 +61,7 @@ def load_statistics(load: LoadFolder) -> Json:
         "host_class": load.artifact["environment"]["host_class"],
         "status": {"overall": min(statuses.values(), key=_STATUSES.index), **statuses},
         "reasons": list(reasons),
+        "remarks": list(remarks),
         "subject": {key: load.artifact["subject"][key] for key in _SUBJECT},
         "asked": _asked(load, method, rates),
         "achieved": _achieved(load, rates),
@@ -67,6 +70,8 @@ def load_statistics(load: LoadFolder) -> Json:
         "rates": _rates(load, rates),
         "tokens": _tokens(load, rates),
         "goodput": _goodput(load, rates),
+        "arrivals": None if load.rates is None else load.rates["arrivals"],
+        "server_times": server_times(load.records).to_json(),
         "series": series,
         "stream": stream_series(load),
         "client": client_series(load),
@@ -292,5 +297,10 @@ def _missing(load: LoadFolder, found: Mapping[str, Any], artifacts: list[Mapping
         said.setdefault(name, reason)
     if found["rates"]["output_tokens_per_s"] is None:
         said.setdefault("output_tokens_per_s", "no reply has tokens that can be counted")
+    if found["arrivals"] is None:
+        said.setdefault("arrivals", "the process of the arrivals was not judged")
+    if found["server_times"] is None:
+        said["server_times"] = "no reply has durations by the server"
     # An artifact names its measures; what they are called here is named here.
-    return {name: reason for name, reason in said.items() if name in found["times"] or name in found["rates"]}
+    named = {*found["times"], *found["rates"], "arrivals", "server_times"}
+    return {name: reason for name, reason in said.items() if name in named}

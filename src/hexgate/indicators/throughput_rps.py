@@ -10,6 +10,7 @@ from hexgate.contract.schema import measures
 from hexgate.errors import InputError
 from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.load_evidence import load_evidence
+from hexgate.indicators.load_method import load_method
 from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
 from hexgate.load.figures import LEAST_WINDOWS, ThroughputFigures, throughput
 from hexgate.load.goodput import Goodput
@@ -127,6 +128,8 @@ class ThroughputRps:
                 for place, rps in enumerate(rates.windows_rps)
                 if width_s is not None
             ],
+            "arrivals": None if load.arrivals is None else load.arrivals.to_json(),
+            "remarks": list(load.remarks(in_process=method["in_process"])),
         }
         level = method["confidence"]
         intervals = {}
@@ -143,27 +146,24 @@ class ThroughputRps:
             values=values,
             counts=counts,
             intervals=intervals,
-            missing=_missing(values, rates.goodput, closed=closed),
+            missing=_missing(values, rates.goodput, closed=closed)
+            | ({} if load.no_arrivals is None else {"arrivals": load.no_arrivals}),
             cannot_certify=load.uncertified(self.name, values),
             invalid_reasons=(*load.faults(in_process=method["in_process"]), *_too_little(rates)),
         )
 
 
-def throughput_method(plan: Plan, load: Workload, *, windows: int, max_tokens: int) -> dict[str, Any]:
-    """The artifact's block `method` of rates under a plan.
+def throughput_method(
+    plan: Plan, load: Workload, *, windows: int, max_tokens: int, **sent: Any
+) -> dict[str, Any]:
+    """The artifact's block `method` of rates under a plan; `sent` is what else `load_method` takes.
 
     Raises:
         InputError: if the window is to be cut into too many parts.
     """
     if windows > _MOST_WINDOWS:
         raise InputError("too many windows", got=str(windows), expected=f"at most {_MOST_WINDOWS}")
-    return {
-        "mode": load.mode,
-        "in_process": load.in_process,
-        "max_tokens": max_tokens if load.mode == "text" else None,
-        "windows": windows,
-        **{key: value for key, value in plan.head().items() if key != "rows"},
-    }
+    return {**load_method(plan, load, max_tokens=max_tokens, **sent), "windows": windows}
 
 
 def _too_little(rates: ThroughputFigures) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ with the number of requests.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 
 from hexgate.load.plan import Arrival, LoadKind, Plan
 from hexgate.load.records import Records
+from hexgate.stats.percentile import rank_of
 
-__all__ = ["LEAST_GAPS", "ArrivalTest", "Arrivals", "Check", "arrival_test"]
+__all__ = ["DECISIVE_GAPS", "LEAST_GAPS", "ArrivalTest", "Arrivals", "Check", "arrival_test"]
 
 LEAST_GAPS = 100
 """Fewer gaps say nothing of a process."""
+DECISIVE_GAPS = 1000
+"""Fewer gaps make no run invalid."""
 _LEAST_WINDOWS = 20
 _IN_WINDOW = 10.0
 _STANDARD_ERRORS = 4.0
@@ -28,6 +32,7 @@ _CV_MARGIN = 0.03
 _LAG1_MARGIN = 0.03
 _DISPERSION_MARGIN = 0.15
 _PACE_MARGIN = 0.002
+_BURSTIER = 2
 _JITTER_CV = 0.05
 _JITTER_RPS = 50.0
 _MOST_JITTER_CV = 0.3
@@ -73,6 +78,8 @@ class Arrivals:
     """Correlation of a gap with the next one; None where all gaps are alike."""
     dispersion: float | None
     """Variance over mean of the counts in windows of one length; None below 20 windows."""
+    window_p99: int | None
+    """How many arrivals a window has at the 99th percentile; None below 20 windows."""
     windows: int
     """How many windows there are."""
     window_arrivals: float
@@ -121,23 +128,33 @@ class ArrivalTest:
                 return (f"{place} is not the {self.asked.value} process that was asked for: {told}",)
         return ()
 
+    @property
+    def fault(self) -> str | None:
+        """Why the client itself made another process of the plan; None where it did not, or that is not certain.
+
+        It did where `DECISIVE_GAPS` gaps or more fail a check, and windows hold at the 99th percentile more than twice
+        as many requests taken up as due: chance has no part in that, and neither have a few stalls. All else that fails
+        is a caveat: at high rates a jitter that no server notices changes the gaps.
+        """
+        plan, own = self.planned.window_p99, self.taken_up.window_p99
+        decisive = self.taken_up.n > DECISIVE_GAPS and self.taken_up.ok is False
+        if not decisive or plan is None or own is None or own <= _BURSTIER * plan:
+            return None
+        return (
+            f"the client took requests up in bursts: {own} at the 99th percentile of windows of "
+            f"{self.taken_up.window_arrivals:g}, where its plan has {plan}, and {_BURSTIER} times that is the most; "
+            "give it more cores and workers, or ask for a lower rate"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """All of it, as JSON values."""
-        return {
-            "asked": self.asked.value,
-            **{
-                place: {
-                    **asdict(found),
-                    "checks": [{**asdict(check), "ok": check.ok} for check in found.checks],
-                    "ok": found.ok,
-                }
-                for place, found in (
-                    ("planned", self.planned),
-                    ("taken_up", self.taken_up),
-                    ("sent", self.sent),
-                )
-            },
-        }
+
+        def told(found: Arrivals) -> dict[str, Any]:
+            checks = [{**asdict(check), "ok": check.ok} for check in found.checks]
+            return {**asdict(found), "checks": checks, "ok": found.ok}
+
+        places = {"planned": self.planned, "taken_up": self.taken_up, "sent": self.sent}
+        return {"asked": self.asked.value, **{place: told(found) for place, found in places.items()}}
 
 
 _TOLD = {
@@ -218,7 +235,8 @@ class _Stream:
         self._x = self._xx = self._x_next = 0.0
         self._first_x = self._last_x = 0.0
         self._window = self._count = 0
-        self._counts = self._counts_squared = 0
+        # How many windows have each number of arrivals, the empty ones apart.
+        self._counts: Counter[int] = Counter()
 
     def add(self, stamps: Stamps, due: Stamps, settled_ns: int) -> None:
         if len(due):
@@ -269,14 +287,10 @@ class _Stream:
         if int(which[0]) == self._window:
             counts[0] += self._count
         else:
-            self._whole(self._count)
+            self._counts[self._count] += 1
         for count in counts[:-1].tolist():
-            self._whole(count)
+            self._counts[count] += 1
         self._window, self._count = int(which[-1]), int(counts[-1])
-
-    def _whole(self, count: int) -> None:
-        self._counts += count
-        self._counts_squared += count * count
 
     def end(self, plan: Plan, trace: Arrivals | None) -> Arrivals:
         """What was found; `trace` is the plan's own where these are not the plan."""
@@ -294,6 +308,7 @@ class _Stream:
             gap_cv=cv,
             gap_lag1=self._lag1(gaps, squares) if cv is not None and cv > 1e-6 else None,
             dispersion=self._dispersion(m),
+            window_p99=self._window_p99(m),
             windows=m,
             window_arrivals=self._width,
             checks=(),
@@ -314,8 +329,19 @@ class _Stream:
         if m < _LEAST_WINDOWS or not self._counts:
             return None
         # In whole numbers: the two terms nearly cancel.
-        variance = (self._counts_squared * m - self._counts**2) / (m * (m - 1))
-        return variance / (self._counts / m)
+        n = sum(count * windows for count, windows in self._counts.items())
+        squares = sum(count * count * windows for count, windows in self._counts.items())
+        return (squares * m - n**2) / (m * (m - 1)) / (n / m)
+
+    def _window_p99(self, m: int) -> int | None:
+        if m < _LEAST_WINDOWS:
+            return None
+        beyond = m - rank_of(m, 0.99)
+        for count in sorted(self._counts, reverse=True):
+            beyond -= self._counts[count]
+            if beyond < 0:
+                return count
+        return 0
 
     def _pace(self, plan: Plan, mean: float, trace: Arrivals | None) -> Check:
         gaps = self._n - 1

@@ -10,78 +10,27 @@ from typing import cast
 import httptools
 
 from hexgate.load.exchange import MOST_BODY_BYTES, Fault
-from hexgate.load.layout import NEVER
+from hexgate.load.flight import Flight
 
-__all__ = ["Connection", "Flight"]
+__all__ = ["Connection"]
 
-_FRAMED, _ENCODING, _LOCATION = 1, 2, 3
+_OTHER, _FRAMED, _ENCODING, _LOCATION = 0, 1, 2, 3
 _HEADERS = {
     b"content-length": _FRAMED,
     b"transfer-encoding": _FRAMED,
     b"content-encoding": _ENCODING,
     b"location": _LOCATION,
 }
+_MOST_NAMES = 256
+_seen_names: dict[bytes, int] = {}
+"""What each name is, as servers spell it: a server sends the same few names with every reply."""
 
 
-class Flight:
-    """One request from being taken up to its end, filled on the way. Stamps are of `time.monotonic_ns`."""
-
-    __slots__ = (
-        "bytes",
-        "connection",
-        "deadline_ns",
-        "due_ns",
-        "encoding",
-        "end_ns",
-        "error",
-        "fault",
-        "headers_ns",
-        "index",
-        "issued_ns",
-        "item",
-        "location",
-        "pieces",
-        "read_ends",
-        "read_ns",
-        "ready_ns",
-        "request",
-        "retried",
-        "sent_ns",
-        "slot",
-        "status",
-        "turn",
-    )
-
-    def __init__(self, slot: int, index: int, item: int, turn: int, due_ns: int, issued_ns: int) -> None:
-        self.slot = slot
-        """Its place among the requests of its worker."""
-        self.index = index
-        self.item = item
-        self.turn = turn
-        self.due_ns = due_ns
-        """Absolute; NEVER in a closed loop."""
-        self.issued_ns = issued_ns
-        self.ready_ns = NEVER
-        self.sent_ns = NEVER
-        self.headers_ns = NEVER
-        self.end_ns = NEVER
-        self.deadline_ns = NEVER
-        self.status = NEVER
-        self.fault = 0
-        self.error = ""
-        self.bytes = 0
-        """Bytes from the socket."""
-        self.pieces: list[bytes] = []
-        """The body as it was transferred."""
-        self.read_ns: list[int] = []
-        """When each read of the socket that brought some of the body was."""
-        self.read_ends: list[int] = []
-        """How many pieces there were after each of these reads."""
-        self.encoding = ""
-        self.location = ""
-        self.request = b""
-        self.retried = False
-        self.connection: Connection | None = None
+def _kind(name: bytes) -> int:
+    kind = _HEADERS.get(name.lower(), _OTHER)
+    if len(_seen_names) < _MOST_NAMES:
+        _seen_names[name] = kind
+    return kind
 
 
 class Connection(asyncio.Protocol):
@@ -221,8 +170,10 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the few headers that matter."""
-        kind = _HEADERS.get(name) or _HEADERS.get(name.lower())
-        if kind is None or self._complete or self._flight is None:
+        kind = _seen_names.get(name, -1)
+        if kind < 0:
+            kind = _kind(name)
+        if not kind or self._complete or self._flight is None:
             return
         if kind == _FRAMED:
             self._framed = True

@@ -13,9 +13,9 @@ from heapq import heappop, heappush
 from typing import Any
 
 from hexgate.load.alarm import Alarm
-from hexgate.load.connection import Flight
 from hexgate.load.counters import Command, Control, Counters, State
 from hexgate.load.exchange import Fault
+from hexgate.load.flight import Flight
 from hexgate.load.layout import NEVER, Outcome
 from hexgate.load.readback import Reader
 from hexgate.load.sender import Sender

@@ -143,6 +143,9 @@ class Crew:
             if member.process.poll() is None:
                 member.process.kill()
                 member.process.wait()
+            # Open where the load was refused before a task was given.
+            with suppress(OSError):
+                cast("IO[bytes]", member.process.stdin).close()
 
     def _set_start(self, ran: Ran) -> None:
         start = self._errand.start

@@ -17,7 +17,6 @@ from hexgate.load.gather import gather, merged_stream
 from hexgate.load.live import DueInstants
 from hexgate.load.origin import Origin
 from hexgate.load.plan import LoadKind, Plan
-from hexgate.load.readback import Reader, read_back
 from hexgate.load.talk import write_talks
 from hexgate.load.work import BODY, UNIT, Work
 from hexgate.wire.base import Ask, Dialect, Endpoint
@@ -159,6 +158,8 @@ class EndpointDriver:
         """Read what a worker that died has left behind; its part of the document `stream`."""
         if not (folder / f"{task.stem}.spool").exists():
             return {}
+        from hexgate.load.readback import Reader, read_back
+
         reader = Reader(
             speaker,
             streams=task.streams,

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.load.errand import Errand
-from hexgate.load.layout import NEVER, ROW_BYTES, Outcome
+from hexgate.load.layout import NEVER, PLACE_BYTES, ROW_BYTES, Outcome
 from hexgate.load.plan import Plan
-from hexgate.load.readback import PLACE_BYTES
 from hexgate.load.records import RECORD
 from hexgate.stats.histogram import LogHistogram
 
@@ -51,10 +50,7 @@ def gather(errand: Errand, folder: Path, workers: int) -> dict[str, int]:
         if errand.keep_replies:
             files["replies"] = 0
             replies = stack.enter_context((errand.folder / f"{errand.stem}.replies.jsonl").open("wb"))
-            sources = [
-                stack.enter_context((folder / f"worker-{worker}.replies").open("rb"))
-                for worker in range(workers)
-            ]
+            sources = [_opened(stack, folder / f"worker-{worker}.replies") for worker in range(workers)]
         for chunk, places in parts.chunks():
             chunk.tofile(requests)
             if replies is not None and sources is not None:
@@ -102,12 +98,7 @@ class _Parts:
         begin = 0
         with ExitStack() as stack:
             rows, places = (
-                [
-                    stack.enter_context((self._folder / f"worker-{worker}.{kind}").open("rb"))
-                    if (self._folder / f"worker-{worker}.{kind}").exists()
-                    else None
-                    for worker in range(count)
-                ]
+                [_opened(stack, self._folder / f"worker-{worker}.{kind}") for worker in range(count)]
                 for kind in ("rows", "places")
             )
             while True:
@@ -167,6 +158,11 @@ def _even(
         yield np.concatenate(numbers), np.concatenate(rows)
 
 
+def _opened(stack: ExitStack, path: Path) -> IO[bytes] | None:
+    """The file; None where a worker ended before it could leave one."""
+    return stack.enter_context(path.open("rb")) if path.exists() else None
+
+
 def _read(
     file: IO[bytes] | None, dtype: np.dtype[Any], width: int, first: int, count: int
 ) -> NDArray[np.void]:
@@ -178,15 +174,15 @@ def _read(
 
 
 def _copy(
-    chunk: NDArray[np.void], places: NDArray[np.void], sources: Sequence[IO[bytes]], replies: IO[bytes]
+    chunk: NDArray[np.void], places: NDArray[np.void], sources: Sequence[IO[bytes] | None], replies: IO[bytes]
 ) -> int:
     copied = 0
     columns = zip(
         chunk["worker"].tolist(), *(places[name].tolist() for name in _PLACES.names or ()), strict=True
     )
     for worker, offset, length in columns:
-        if length:
-            source = sources[worker]
+        source = sources[worker]
+        if length and source is not None:
             source.seek(offset)
             replies.write(source.read(length))
             copied += 1

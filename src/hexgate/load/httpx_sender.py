@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 
 from hexgate.errors import InputError, MissingExtra
-from hexgate.load.connection import Flight
 from hexgate.load.exchange import MOST_BODY_BYTES, Fault
+from hexgate.load.flight import Flight
 from hexgate.load.origin import Origin
 from hexgate.load.sender import CONNECT_LIMIT_S, OWN_LIMITS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 
-__all__ = ["COLUMNS", "NEVER", "ROW", "ROW_BYTES", "Outcome"]
+__all__ = ["COLUMNS", "NEVER", "PLACE", "PLACE_BYTES", "ROW", "ROW_BYTES", "Outcome"]
 
 NEVER = -1
 """The stamp of what did not happen, and the count of what is not known."""
@@ -66,4 +66,9 @@ monotonic clock; -1 is "never" in a stamp and "not known" in a count, a duration
 ROW = struct.Struct("<" + "".join(COLUMNS.values()))
 """One record, little-endian and without gaps."""
 ROW_BYTES = ROW.size
+"""Its width."""
+
+PLACE = struct.Struct("<qq")
+"""Where the reply of a slot lies in the file of replies: its offset and its length, 0 for none."""
+PLACE_BYTES = PLACE.size
 """Its width."""

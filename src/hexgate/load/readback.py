@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -12,18 +11,15 @@ from types import TracebackType
 from typing import IO, Any
 
 from hexgate.load.attempt import Attempt
-from hexgate.load.connection import Flight
-from hexgate.load.layout import NEVER, ROW, ROW_BYTES, Outcome
+from hexgate.load.flight import Flight
+from hexgate.load.layout import NEVER, PLACE, PLACE_BYTES, ROW, ROW_BYTES, Outcome
 from hexgate.load.reading import exchange_of, read_exchange
 from hexgate.load.spool import flights
 from hexgate.load.tally import Tally
 from hexgate.wire.base import Dialect
 
-__all__ = ["PLACE", "PLACE_BYTES", "Reader", "SlotFiles", "packed_row", "read_back"]
+__all__ = ["Reader", "SlotFiles", "packed_row", "read_back"]
 
-PLACE = struct.Struct("<qq")
-"""Where the reply of a slot lies in the file of replies: its offset and its length, 0 for none."""
-PLACE_BYTES = PLACE.size
 _TELL_EVERY = 200
 _NS_PER_S = 1_000_000_000
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 from hexgate.load.attempt import Attempt
-from hexgate.load.connection import Flight
 from hexgate.load.content import BadContent, plain_pieces
 from hexgate.load.exchange import MOST_BODY_BYTES, Exchange, Fault
+from hexgate.load.flight import Flight
 from hexgate.load.layout import NEVER, Outcome
 from hexgate.wire.base import TOKENS, Dialect, Event, EventKind, Gives, Usage
 from hexgate.wire.payload import PROTOCOL, BadPayload, error_message, load_object

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from hexgate.load.connection import Connection, Flight
+from hexgate.load.connection import Connection
 from hexgate.load.exchange import Fault
+from hexgate.load.flight import Flight
 from hexgate.load.origin import Origin
 
 __all__ = ["CONNECT_LIMIT_S", "OWN_LIMITS", "HttpSender", "Sender"]

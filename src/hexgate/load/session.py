@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 
 from hexgate.load.attempt import Attempt
-from hexgate.load.connection import Flight
 from hexgate.load.counters import Counters, State
 from hexgate.load.errand import Errand, Ran
+from hexgate.load.flight import Flight
 from hexgate.load.layout import NEVER, Outcome
 from hexgate.load.live import DueInstants
 from hexgate.load.plan import LoadKind

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from queue import Queue
 
-from hexgate.load.connection import Flight
+from hexgate.load.flight import Flight
 
 __all__ = ["SpoolWriter", "flights"]
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from hexgate.load.connection import Flight
+from hexgate.load.flight import Flight
 from hexgate.load.origin import Origin
 from hexgate.wire.base import Ask, Dialect
 

@@ -19,6 +19,7 @@ def caveats(view: View) -> list[Both]:
     found = [text("caveat_demonstration")] if view.demonstration else []
     for indicator in view.indicators:
         found += _of_indicator(indicator)
+    found += _remarks(view)
     for rule in view.rules:
         if rule.waived:
             found.append(text("caveat_waived", rule=rule.id))
@@ -63,6 +64,20 @@ def _of_artifact(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
         used, items = ("?" if data[key] is None else data[key] for key in ("used", "items"))
         found.append(text("caveat_limit", indicator=name, used=used, items=items))
     return found
+
+
+def _remarks(view: View) -> list[Both]:
+    """What the artifacts remark, once where two of one load say the same."""
+    said: dict[str, list[Both]] = {}
+    for indicator in view.indicators:
+        for remark in dict.fromkeys(
+            remark for artifact in indicator.artifacts for remark in artifact.get("remarks", ())
+        ):
+            said.setdefault(remark, []).append(short_name(indicator.name))
+    return [
+        text("caveat_remark", indicators=Both(", ", "、").join(names), remark=same(remark, 400))
+        for remark, names in said.items()
+    ]
 
 
 def _uncertified(name: Both, artifact: Mapping[str, Any]) -> list[Both]:

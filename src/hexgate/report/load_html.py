@@ -86,6 +86,9 @@ def render_load_html(
             level=percent(statistics["confidence"]),
             rates=_rates(statistics["rates"]),
             totals=_totals(statistics),
+            remarks=[clean(remark, 600) for remark in statistics["remarks"][:_MOST_REASONS]],
+            arrivals=_arrivals(statistics["arrivals"]),
+            process=_process(statistics["asked"]["arrival"]),
             missing=_missing(statistics["missing"]),
             charts=charts,
             cut=cut,
@@ -158,13 +161,16 @@ def _asked(statistics: Json) -> Both:
     return word(
         "asked_open",
         rate=_short(asked["rate_rps"]),
-        arrival=word(f"arrival_{asked['arrival']}")
-        if f"arrival_{asked['arrival']}" in WORDS
-        else same(asked["arrival"]),
+        arrival=_process(asked["arrival"]),
         achieved=word("not_known")
         if pace is None
         else word("achieved_rps", rate=number(pace, against=(asked["rate_rps"],))),
     )
+
+
+def _process(arrival: str | None) -> Both:
+    """What a process of arrivals is called."""
+    return word(f"arrival_{arrival}") if f"arrival_{arrival}" in WORDS else same(arrival)
 
 
 def _served(statistics: Json) -> Both | None:
@@ -264,10 +270,38 @@ def _totals(statistics: Json) -> list[tuple[Both, Both]]:
     rows += [(word(name), same(_short(tokens[name]))) for name in names if tokens[name] is not None]
     if tokens["counted_by"] is not None:
         rows.append((word("counted_by"), word(f"source_{tokens['counted_by']}")))
+    if (said := statistics["server_times"]) is not None:
+        rows.append((word("loading"), same(_short(said["loading"]))))
+        if said["told"]:
+            server, client = (_millis(said[name]) for name in ("server_mean_ms", "client_mean_ms"))
+            rows.append((word("server_times"), word("server_and_client", server=server, client=client)))
     if statistics["goodput"] is not None:
         rows.append((word("goodput_rps"), same(_short(statistics["goodput"]["per_s"]))))
         rows.append((word("goodput_ratio"), percent(statistics["goodput"]["ratio"])))
     return rows
+
+
+def _arrivals(arrivals: Json | None) -> list[tuple[Both, list[Both]]]:
+    """The arrival process at three places, a row for each property that says something, the verdict last."""
+    if arrivals is None:
+        return []
+    places = [arrivals[name] for name in ("planned", "taken_up", "sent")]
+    rows = [
+        (word(f"arrivals_{name}"), [_property(place, name) for place in places])
+        for name in ("n", "rate_rps", "gap_cv", "gap_lag1", "dispersion", "window_p99")
+        if any(place[name] is not None for place in places)
+    ]
+    verdicts = {True: "arrivals_yes", False: "arrivals_no", None: "arrivals_unjudged"}
+    return [*rows, (word("arrivals_verdict"), [word(verdicts[place["ok"]]) for place in places])]
+
+
+def _property(place: Json, name: str) -> Both:
+    """A property of a process, and, where it was judged, what it should be."""
+    check = next((one for one in place["checks"] if one["name"] == name), None)
+    if place[name] is None or check is None:
+        return same(_short(place[name]))
+    shown = (number(float(f"{check[part]:.3g}")) for part in ("value", "expected", "tolerance"))
+    return word("arrivals_judged", **dict(zip(("value", "expected", "tolerance"), shown, strict=True)))
 
 
 def _missing(missing: Json) -> list[tuple[Both, list[Both]]]:

@@ -57,6 +57,9 @@ _BRIEF = {
     ("power_efficiency", "energy_per_request_j"): Both("per req", "每请求"),
 }
 
+_TABLES = {("throughput_rps", "arrivals"): Both("Arrival process", "到达过程")}
+"""What is no measure and may be missing."""
+
 _TITLES_ZH = {
     "accuracy_f1": "模型答对的频率",
     "latency_p99": "一次回答需要多久",
@@ -333,7 +336,7 @@ def title(indicator: str) -> Both:
 def label(indicator: str, measure: str) -> Both:
     """What a measure is called; its key where it has no name."""
     words = WORDS.get(indicator, {}).get(measure)
-    return Both(words[0], words[1]) if words else same(measure, 60)
+    return Both(words[0], words[1]) if words else _TABLES.get((indicator, measure)) or same(measure, 60)
 
 
 def brief_label(indicator: str, measure: str) -> Both:

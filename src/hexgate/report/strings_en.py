@@ -186,6 +186,7 @@ EN: Mapping[str, str] = {
     "caveat_demonstration": "The subject is the embedded default: no figure here is a benchmark of anything.",
     "caveat_estimated": "The energy is an estimate from declared watts, not a measurement.",
     "caveat_energy": "Energy was not measured.",
+    "caveat_remark": "{indicators}: {remark}",
     "caveat_uncertified": "{indicator}: {measure} cannot certify: {reason}",
     "caveat_trust": "{indicator} was imported and taken on its word: its figures were not recomputed.",
     "caveat_status": "{indicator} is {status}: {reason}",

@@ -176,6 +176,7 @@ ZH: Mapping[str, str] = {
     "caveat_demonstration": "被测对象是内置示例：这里的任何数值都不是基准测试结果。",
     "caveat_estimated": "能耗是按声明功率估算的，并非测量值。",
     "caveat_energy": "能耗未测量。",
+    "caveat_remark": "{indicators}：{remark}",
     "caveat_uncertified": "{indicator}的{measure}不能作为合格证明：{reason}",
     "caveat_trust": "{indicator}为导入结果，数值未经重算核实。",
     "caveat_status": "{indicator}的状态为{status}：{reason}",
