@@ -167,6 +167,34 @@ def test_unlike_runs_are_not_compared(tmp_path: Path, what: str, change: dict[st
     assert (said.reasons[0].code, said.reasons[0].params["what"]) == (Code.UNLIKE, what)
 
 
+SENT: dict[str, tuple[Any, Any]] = {
+    "transport": ("hexgate http/1.1", "httpx http/2 (slower)"),
+    "workers": (None, 2),
+    "trace": ("monday.jsonl", "tuesday.jsonl"),
+    "time_scale": (None, 0.5),
+    "temperature": (0.0, 0.7),
+    "shape": ([], [[10.0, 20.0, 5.0]]),
+    "burstiness": (None, 0.5),
+    "turns": (1, 4),
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_loads_that_were_sent_differently_are_not_compared(tmp_path: Path, name: str) -> None:
+    usual = {"definition": "throughput_rps/1", "seed": 0, "confidence": 0.95}
+    usual |= {key: one for key, (one, _) in SENT.items()}
+    sets = []
+    for folder, method in (("new", usual), ("old", usual | {name: SENT[name][1]})):
+        put_all(tmp_path / folder)
+        put(tmp_path / folder, "throughput_rps", method=method)
+        sets.append(tmp_path / folder)
+
+    said = against(rule("throughput_rps", "rps", max_loss_ratio=0.9), *sets)
+
+    assert said.verdict is Verdict.INVALID
+    assert (said.reasons[0].code, said.reasons[0].params["what"]) == (Code.UNLIKE, f"method.{name}")
+
+
 def test_how_much_was_resampled_does_not_make_runs_unlike(tmp_path: Path) -> None:
     new, old = (
         put_all(tmp_path / str(seed), method=artifact()["method"] | {"seed": seed, "resamples": 1000 + seed})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from hexgate.contract.schema import load_schema, measures
 from hexgate.errors import EvidenceError
 from hexgate.indicators.base import Figures
 from hexgate.indicators.latency_p99 import LatencyP99
-from hexgate.indicators.load_evidence import load_evidence
+from hexgate.indicators.load_evidence import ShardRun, load_evidence
 from hexgate.indicators.throughput_rps import ThroughputRps
-from hexgate.load.plan import Arrival, Plan, open_loop
+from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import Outcome
+from hexgate.load.shard import Place
 from hexgate.load.slo import Slo
 from hexgate.stats.histogram import LogHistogram
 from support.load_records import by_hand, reply
@@ -198,3 +200,82 @@ def test_records_that_are_none_are_an_error_of_the_evidence(tmp_path: Path) -> N
         load_evidence(left(tmp_path, made()[:0]))
     with pytest.raises(EvidenceError, match="other columns"):
         load_evidence(left(tmp_path, made()[["index", "item"]].astype([("index", "<i4"), ("item", "<i4")])))
+
+
+def test_the_arrival_process_and_what_else_is_to_be_known_are_published(tmp_path: Path) -> None:
+    rows = made()
+    rows["server_load_ns"] = np.where(rows["index"] < 40, 2 * S, 1)
+    rows["server_total_ns"] = rows["end_ns"] - rows["sent_ns"]
+    rows["cached_tokens"] = rows["prompt_tokens"]
+    worker = {"worker": 0, "wall_s": 7.0, "cpu_s": 5.6, "run_delay_s": 0.0, "ticks": 0, "tick_ms": 10.0}
+    worker |= {"lag": LogHistogram().to_json(), "lag_max_ms": 0.0, "opened": 1, "reopened": 0, "died": None}
+    worker |= {"backlog": {"samples": 0, "nonzero": 0, "max_bytes": 0}, "per_second": []}
+    client = {"workers": [worker], "parent": {"cpu_s": 0.1}, "throttled_s": 0.0, "cores": 2}
+    evidence = left(tmp_path, rows, client=client)
+    rates, times = ThroughputRps().figures(METHOD, evidence), LatencyP99().figures(METHOD, evidence)
+    arrivals = complete(rates, "throughput_rps")["arrivals"]
+    assert arrivals["asked"] == "constant"
+    assert arrivals["planned"]["n"] == arrivals["sent"]["n"] == N
+    assert arrivals["taken_up"]["ok"] is True
+    assert {check["name"] for check in arrivals["planned"]["checks"]} == {"pace", "gap_cv", "dispersion"}
+    repeated, cached, loading, busy = rates.values["remarks"]
+    assert repeated.startswith("600 of 600 timed requests repeat a prompt")
+    assert "took 1 of the prompt tokens from its cache" in cached
+    good = rows[~rows["warmup"] & (rows["outcome"] == Outcome.OK)]
+    assert f"{(good['index'] < 40).sum()} of {len(good)} replies include the loading of the model" in loading
+    assert "worker 0 used 0.8 of a core" in busy
+    assert times.values["remarks"] == rates.values["remarks"]
+    assert rates.invalid_reasons == times.invalid_reasons == ()
+
+
+def test_another_arrival_process_is_a_remark_and_in_bursts_a_reason(tmp_path: Path) -> None:
+    plan = open_loop(rate_rps=4000.0, items=4000, requests=4000)
+    rows = by_hand(*[reply(int(due)) for due in plan.due_ns])
+    rows["item"] = plan.item
+    plain = ThroughputRps().figures(METHOD, left(tmp_path, rows, plan))
+    assert (plain.values["remarks"], plain.invalid_reasons) == ([], ())
+    jittered = rows.copy()
+    jittered["issued_ns"] = -(-rows["due_ns"] // 1_000_000) * 1_000_000
+    jittered["sent_ns"] = jittered["issued_ns"]
+    clumps = ThroughputRps().figures(METHOD, left(tmp_path, jittered, plan))
+    assert clumps.values["arrivals"]["taken_up"]["ok"] is False
+    assert clumps.values["remarks"][0].startswith("what the client took up is not the poisson process")
+    assert clumps.invalid_reasons == ()
+    # Taken up once in 10 ms, 40 at once.
+    bursts = rows.copy()
+    bursts["issued_ns"] = -(-rows["due_ns"] // 10_000_000) * 10_000_000
+    bursts["sent_ns"] = bursts["issued_ns"]
+    for indicator in (ThroughputRps(), LatencyP99()):
+        figures = indicator.figures(METHOD, left(tmp_path, bursts, plan))
+        assert any("the client took requests up in bursts" in one for one in figures.invalid_reasons)
+        assert any(
+            one.startswith("what the client took up is not the poisson") for one in figures.values["remarks"]
+        )
+
+
+def test_a_closed_loop_has_no_arrivals_and_says_why(tmp_path: Path) -> None:
+    plan = closed_loop(concurrency=2, items=5, requests=40)
+    rows = by_hand(*[reply(at * S // 100, due_ns=-1, issued_ns=at * S // 100) for at in range(40)])
+    rows["item"] = plan.item
+    figures = ThroughputRps().figures(METHOD, left(tmp_path, rows, plan))
+    assert figures.values["arrivals"] is None
+    assert figures.missing["arrivals"] == "a closed loop asks for no arrival process"
+
+
+def test_of_shards_the_process_is_judged_where_all_came_and_their_clocks_are_known(tmp_path: Path) -> None:
+    def shard(index: int, **more: Any) -> dict[str, Any]:
+        run = {"stopped": None, "stopped_ns": None, "late_ns": 0, "start_at": "2026-01-01T00:00:00Z"} | more
+        return ShardRun(Place(index, 2), run, None, "same").to_json()
+
+    evidence = load_evidence(left(tmp_path, made()))
+    bounded = {"clock_bound_s": 0.001}
+    whole = replace(evidence, run={"shards": [shard(0, **bounded), shard(1, **bounded)]})
+    assert whole.no_arrivals is None
+    assert whole.arrivals is not None
+    blind = replace(evidence, run={"shards": [shard(0), shard(1)]})
+    assert blind.arrivals is None
+    assert blind.no_arrivals == "it is not known whether the clocks of the shards agree"
+    lost = ShardRun(Place(1, 2), None, "is missing", None).to_json()
+    assert replace(evidence, run={"shards": [shard(0), lost]}).no_arrivals == (
+        "not all shards came, and the process is that of all of them together"
+    )

@@ -74,8 +74,10 @@ def test_the_head_of_the_plan_is_in_it_and_how_text_is_asked_for() -> None:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Callable[..., Prepared]:
-    data = tmp_path / "prompts.txt"
-    data.write_text("".join(f"prompt {number}\n" for number in range(8)), "utf-8")
+    data = tmp_path / "prompts.jsonl"
+    data.write_text(
+        "".join(f'{{"id": "{each}", "turns": ["hello {each}", "more"]}}\n' for each in range(8)), "utf-8"
+    )
 
     def make(**options: Any) -> Prepared:
         chosen = LoadOptions(**{"requests": 20, "warmup": 2} | options)

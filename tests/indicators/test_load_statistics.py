@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hexgate.errors import EvidenceError
 from hexgate.indicators.load_examples import failures, sampled_replies, slowest
 from hexgate.indicators.load_folder import LoadFolder, read_load_folder
 from hexgate.indicators.load_statistics import SCHEMA, load_statistics, statistics_mistakes
+from hexgate.load.arrivals import arrival_test
 from hexgate.load.plan import closed_loop
 from hexgate.load.records import Outcome
 from hexgate.stats.histogram import LogHistogram
@@ -179,6 +181,49 @@ def test_resources_and_power_lie_on_the_axis_of_the_load(
     assert covered_s == pytest.approx(
         statistics["series"]["step_s"] * statistics["series"]["bins"], abs=host["step_s"]
     )
+
+
+def test_arrivals_and_remarks_are_those_of_the_artifacts(load: LoadFolder) -> None:
+    arrivals = arrival_test(load.records, load.plan)  # type: ignore[arg-type]
+    assert arrivals is not None
+    rates = {
+        **load.artifact,
+        "indicator": "throughput_rps",
+        "arrivals": arrivals.to_json(),
+        "remarks": ["b", "a"],
+    }
+    latency = {**load.artifact, "remarks": ["a"]}
+    found = load_statistics(replace(load, latency=latency, rates=rates))
+    assert statistics_mistakes(found) == []
+    assert found["remarks"] == ["a", "b"]
+    assert found["arrivals"] == arrivals.to_json()
+    assert "arrivals" not in found["missing"]
+
+
+def test_what_the_server_says_of_its_own_time_is_in_it(tmp_path: Path, statistics: dict[str, Any]) -> None:
+    assert statistics["server_times"] is None
+    assert statistics["missing"]["server_times"] == "no reply has durations by the server"
+    files = write_evidence(tmp_path, plan_of(80), failing=0.0)
+    records = np.load(files["requests"][0])
+    records["server_load_ns"] = 200_000_000
+    records["server_total_ns"] = records["end_ns"] - records["sent_ns"]
+    np.save(files["requests"][0], records)
+    found = load_statistics(folder_with(tmp_path, files))
+    assert statistics_mistakes(found) == []
+    said = found["server_times"]
+    assert (said["replies"], said["loading"], said["told"]) == (80, 80, 80)
+    assert said["server_mean_ms"] == said["client_mean_ms"]
+
+
+def test_tokens_of_the_slowest_are_counted_as_all_are(tmp_path: Path) -> None:
+    files = write_evidence(tmp_path, plan_of(40), failing=0.0)
+    records = np.load(files["requests"][0])
+    records["output_tokens"], records["counted_tokens"] = -1, 37
+    np.save(files["requests"][0], records)
+    load = folder_with(tmp_path, files)
+    assert {one["output_tokens"] for one in slowest(load)} == {37}
+    series = load_statistics(load)["series"]
+    assert sum(series["output_tokens"]) == 37 * len(records)
 
 
 def test_a_closed_loop_without_streams_says_why_times_are_missing(tmp_path: Path) -> None:

@@ -357,12 +357,12 @@ def until(found: Callable[[], Any]) -> Any:
     return result
 
 
-def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def workers_of(process: subprocess.Popen[bytes], module: str = "hexgate.load.worker") -> list[psutil.Process]:
     found = []
     with suppress(psutil.Error):
         for child in psutil.Process(process.pid).children():
             with suppress(psutil.Error):
-                found += [child] if "hexgate.load.worker" in child.cmdline() else []
+                found += [child] if module in child.cmdline() else []
     return found
 
 
@@ -442,7 +442,7 @@ def test_a_worker_that_is_killed_makes_the_run_invalid_by_name(
 
 @posix
 @pytest.mark.parametrize("when", ["while it loads", "before it loads"])
-def test_workers_end_by_themselves_when_the_run_is_killed(
+def test_workers_and_samplers_end_by_themselves_when_the_run_is_killed(
     serve: Serve, started: Any, when: str, tmp_path: Path
 ) -> None:
     server = loaded(serve, good)
@@ -450,6 +450,7 @@ def test_workers_end_by_themselves_when_the_run_is_killed(
     orphans = until(lambda: len(found := workers_of(process)) == 2 and found)
     if when == "while it loads":
         until(lambda: posts(server) > 5)
+    orphans += until(lambda: workers_of(process, "hexgate.meters.sampler"))
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(orphans, timeout=LIMIT_S)

@@ -23,7 +23,9 @@ def of(*rows: dict[str, Any]) -> ServerTimes:
 def told(load_ms: float = -1, total_ms: float = -1, **more: Any) -> dict[str, Any]:
     """A reply of 200 ms, the first token after 100, with durations by the server."""
     said = {"server_load_ns": load_ms * MS, "server_total_ns": total_ms * MS}
-    return reply(1000 * MS, **{key: NEVER if value < 0 else int(value) for key, value in said.items()}, **more)
+    return reply(
+        1000 * MS, **{key: NEVER if value < 0 else int(value) for key, value in said.items()}, **more
+    )
 
 
 def test_a_server_that_says_nothing_is_not_spoken_of() -> None:
@@ -78,9 +80,13 @@ def test_the_time_from_the_send_is_held_against_the_servers(
 def test_what_the_remarks_say() -> None:
     found = of(*[told(total_ms=100.0)] * 3, *[told(total_ms=300.0)] * 2)
     shorter, longer = found.remarks
-    assert shorter.startswith("for 2 of 5 replies the server says that it took longer than this client waited")
+    assert shorter.startswith(
+        "for 2 of 5 replies the server says that it took longer than this client waited"
+    )
     assert "by 1 ms and 0.01 of that or more" in shorter
-    assert longer.startswith("for 3 of 5 replies this client waited longer from the send than the server says")
+    assert longer.startswith(
+        "for 3 of 5 replies this client waited longer from the send than the server says"
+    )
     assert "by 10 ms and 0.1 of that or more (median of all 100 ms)" in longer
     few = of(told(total_ms=100.0), *[told(total_ms=199.0)] * 19)
     assert (few.longer, few.remarks) == (1, ()), "0.05 of the replies is not much"
@@ -92,7 +98,7 @@ def test_the_figures_are_those_of_numpy_in_chunks_too() -> None:
     records = Records.of(by_hand(*[told(1.0, float(total)) for total in totals]))
     whole = server_times(records).to_json()
     chunks = records.chunks
-    records.chunks = lambda size=7: chunks(7)  # type: ignore[method-assign]
+    records.chunks = lambda: chunks(7)  # type: ignore[method-assign]
     parts = server_times(records).to_json()
     assert whole is not None
     assert parts == {key: pytest.approx(value, rel=1e-12) for key, value in whole.items()}

@@ -76,3 +76,13 @@ def test_a_reader_is_told_what_was_not_as_asked(
     assert english in one.en
     assert chinese is not None
     assert chinese in one.zh
+
+
+def test_a_remark_of_one_load_is_told_once(verdict: Json, artifacts: list[Json]) -> None:
+    before = caveats(see(verdict, artifacts))
+    remark = "595 of 600 timed requests repeat a prompt"
+    for artifact in artifacts:
+        if artifact["indicator"] in {"latency_p99", "throughput_rps"}:
+            artifact["remarks"] = [remark]
+    [one] = [each for each in caveats(see(verdict, artifacts)) if each not in before]
+    assert (one.en, one.zh) == (f"Latency, Throughput: {remark}", f"延迟、吞吐量：{remark}")

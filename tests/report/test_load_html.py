@@ -14,6 +14,7 @@ from hexgate.indicators.load_examples import sampled_replies
 from hexgate.indicators.load_folder import LoadFolder
 from hexgate.indicators.load_series import MOST_BINS
 from hexgate.indicators.load_statistics import load_statistics
+from hexgate.load.arrivals import arrival_test
 from hexgate.load.plan import closed_loop
 from hexgate.report.load_charts import Line, distribution_chart, time_chart
 from hexgate.report.load_html import MOST_BYTES, render_load_html
@@ -191,6 +192,27 @@ def test_nothing_of_a_server_becomes_markup(tmp_path: Path) -> None:
     page = render_load_html(statistics, replies, {"requests.csv": attack}, lang="en")
     assert checked(page).count("<script") == 1
     assert "<img" not in page
+
+
+def test_the_arrival_process_and_the_remarks_are_shown(load: LoadFolder) -> None:
+    arrivals = arrival_test(load.records, load.plan)  # type: ignore[arg-type]
+    assert arrivals is not None
+    said = arrivals.to_json()
+    said["sent"]["ok"] = False
+    times = {"replies": 9, "loading": 4, "load_max_ms": 1500.0, "told": 9, "server_mean_ms": 210.0}
+    times |= {"client_mean_ms": 220.5, "beyond_p50_ms": 10.5, "shorter": 0, "longer": 0}
+    page = checked(page_of(load, arrivals=said, remarks=["<b>4 of 9 replies"], server_times=times))
+    assert "Was it the arrival process that was asked for?" in page
+    assert "是否为所要求的到达过程？" in page
+    rows = re.findall(r"<tr>(.*?)</tr>", page.split('id="arrivals"')[1].split("</section>")[0], re.DOTALL)
+    assert len(rows) == 8
+    assert re.findall(r"[1-9]\.?\d* \(1 ± ", rows[3])
+    assert [word in rows[-1] for word in ("yes", "no")] == [True, True]
+    assert "&lt;b&gt;4 of 9 replies" in page
+    assert "210 ms; 220.5 ms" in page
+    closed = page_of(load, arrivals=None)
+    assert 'id="arrivals"' not in closed
+    assert "What to know of this load" not in closed
 
 
 def test_every_word_has_a_twin_with_the_same_parts() -> None:

@@ -158,8 +158,7 @@ class LoadEvidence:
         """What became of the timed requests; where the duration decides (None), those that were due."""
         seen = self.outcomes
         total = seen.total if requested is None else requested
-        errored = seen.error + seen.timeout + seen.truncated + seen.unfinished
-        return Counts(total, seen.ok, errored, total - seen.ok - errored)
+        return Counts(total, seen.ok, seen.failed, total - seen.ok - seen.failed)
 
     def faults(self, *, in_process: bool) -> tuple[str, ...]:
         """Why this load cannot be judged, from its evidence alone; empty where it can.

@@ -40,6 +40,8 @@ class Attempt:
     """Bytes received."""
     text: str | None = None
     """The answer; None where there was none."""
+    thought: str | None = None
+    """What else the model put out: reasoning and tool calls; None where there was none."""
     classes: int = NEVER
     """How many scores a predictor gave for each input."""
     error: str | None = None

@@ -68,9 +68,14 @@ class Outcomes:
         return self.ok + self.error + self.timeout + self.truncated + self.unfinished
 
     @property
+    def failed(self) -> int:
+        """Those sent that got no whole reply: errors, time-outs, truncated replies, and what was unfinished."""
+        return self.sent - self.ok
+
+    @property
     def error_ratio(self) -> float | None:
-        """Errors and truncated replies over those sent; None where none was."""
-        return (self.error + self.truncated) / self.sent if self.sent else None
+        """`failed` over those sent; None where none was."""
+        return self.failed / self.sent if self.sent else None
 
     @property
     def timeout_ratio(self) -> float | None:

@@ -169,4 +169,4 @@ def _sums(rows: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 def _asked(shard: Shard | None, since_ns: int) -> float | None:
     if shard is None or shard.plan.rate_rps is None:
         return None
-    return shard.plan.rate_at(since_ns) / shard.place.count
+    return shard.plan.rate_at(since_ns) * shard.plan.turns / shard.place.count

@@ -103,7 +103,7 @@ def read_back(
             found = reader.read(flight)
             timed = flight.index >= warmup
             measured.add(found, timed=timed)
-            counted = NEVER if count is None or found.text is None else count(found.text)
+            counted = _counted(found, count)
             row = packed_row(flight, found, start_ns, worker=worker, warm=not timed, counted=counted)
             files.put(flight.slot, row, flight.index, found)
             done += 1
@@ -111,6 +111,13 @@ def read_back(
                 told(done)
     told(done)
     return measured.to_json()
+
+
+def _counted(found: Attempt, count: Callable[[str], int] | None) -> int:
+    """Tokens that our own tokenizer finds in all that the model put out: the server's count has reasoning, too."""
+    if count is None or (found.text is None and found.thought is None):
+        return NEVER
+    return sum(count(text) for text in (found.thought, found.text) if text)
 
 
 class SlotFiles:

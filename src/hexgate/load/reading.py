@@ -102,6 +102,9 @@ def read_exchange(
     usage = _usage(events)
     token_ns = [stamps[event.piece] for event in texts]
     answer = whole_text(event.text for event in events if event.kind is EventKind.TEXT)
+    thought = whole_text(
+        event.text for event in events if event.kind in TOKENS and event.kind is not EventKind.TEXT
+    )
     return Attempt(
         outcome=outcome,
         sent_ns=exchange.sent_ns,
@@ -124,6 +127,7 @@ def read_exchange(
         server_total_ns=_known(usage.total_ns),
         bytes=exchange.bytes,
         text=_masked(answer, secret) if answer or (outcome is Outcome.OK and dialect.generates) else None,
+        thought=thought or None,
         classes=_classes(events) if outcome is Outcome.OK else NEVER,
         error=None if error is None else _masked(error, secret),
         unreachable=exchange.fault in {Fault.CONNECTION, Fault.CLIENT},

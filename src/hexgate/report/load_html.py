@@ -218,9 +218,8 @@ def _tiles(statistics: Json) -> list[tuple[Both, Both, Both | None]]:
     tile("tile_tokens", (rates["output_tokens_per_s"] or {}).get("mean"))
     if statistics["goodput"] is not None:
         tile("tile_goodput", statistics["goodput"]["per_s"], "", same(statistics["goodput"]["slo"], 80))
-    bad = (statistics["error_ratio"], statistics["timeout_ratio"])
-    if bad[0] is not None and bad[1] is not None:
-        tiles.append((percent(bad[0] + bad[1]), word("tile_errors"), None))
+    if statistics["error_ratio"] is not None:
+        tiles.append((percent(statistics["error_ratio"]), word("tile_errors"), None))
     return tiles
 
 
