@@ -172,7 +172,7 @@ def _client(seconds: int) -> dict[str, Any]:
         lag = LogHistogram()
         lag.record_many(random.lognormal(-2, 0.6, 100 * min(seconds, 1000)))
         rows = [
-            [s, float(random.lognormal(-1, 0.4)), float(random.normal(180, 20)), 0.4, 0, 20]
+            [s + 1.0, float(random.lognormal(-1, 0.4)), float(random.normal(180, 20)), 0.4, 0, 20]
             for s in range(seconds)
         ]
         workers.append(

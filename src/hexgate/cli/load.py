@@ -23,6 +23,7 @@ from hexgate.cli.opening import open_saying
 from hexgate.contract.provenance import redacted
 from hexgate.errors import ExitCode, HexgateError, InputError
 from hexgate.indicators.base import Job
+from hexgate.indicators.load_beside import remove_left
 from hexgate.indicators.load_run import MEASURED_BY_LOAD, measure_load, prepare
 from hexgate.indicators.load_shard import run_shard, shared_run_id, unbegun_shard
 from hexgate.indicators.runner import Run, start_run, unmeasured
@@ -112,6 +113,7 @@ def command(
     leaving = Leaving(parquet=parquet, exports=not no_exports, dialect_of=dialect_of, quiet=quiet)
     leaving.refuse_what_is_missing()
     run = _run_of(start_run(sys.argv, host_class=host_class), target, place, start)
+    remove_left(out)
     saying = _saying(target, place, None if aims.flag else out, run, seed, confidence)
     opened = open_saying(target, opening, saying)
     try:

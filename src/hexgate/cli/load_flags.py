@@ -101,8 +101,10 @@ def _load() -> tuple[Flag, ...]:
         _flag(
             "--drain-s",
             type=_FROM_0,
-            en="Longest wait after the last send; what is in flight after that counts as unfinished. [60]",
-            zh="最后一次发送后等待在途请求的最长秒数；仍未结束的记为未完成。[60]",
+            en="Longest wait after the last send, in a load with a duration or one that is stopped; what is in flight "
+            "after that is unfinished. Where --requests or a trace ends it, each request has its --timeout-s. [60]",
+            zh="有时长的负载或被停止的负载，在最后一次发送后等待在途请求的最长秒数；仍未结束的记为未完成。"
+            "由 --requests 或轨迹结束的负载，每个请求等到自己的 --timeout-s。[60]",
         ),
     )
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from hexgate.contract.artifact import file_bytes, write_atomically
 from hexgate.errors import EvidenceError, InputError
+from hexgate.indicators.load_beside import REPORT, STATISTICS, TABLES
 from hexgate.indicators.load_examples import sampled_replies
 from hexgate.indicators.load_exports import (
     write_requests_csv,
@@ -18,12 +19,7 @@ from hexgate.indicators.load_exports import (
 from hexgate.indicators.load_folder import read_load_folder
 from hexgate.indicators.load_statistics import load_statistics, statistics_mistakes
 
-__all__ = ["REPORT", "write_exports", "write_load_report"]
-
-REPORT = "report.html"
-"""The name of the report in the folder of a load."""
-_STATISTICS = "statistics.json"
-_TABLES = ("requests.csv", "requests.parquet", "resources.csv", _STATISTICS)
+__all__ = ["write_exports", "write_load_report"]
 
 
 def write_exports(folder: Path, *, parquet: bool = False) -> list[Path]:
@@ -48,7 +44,7 @@ def write_exports(folder: Path, *, parquet: bool = False) -> list[Path]:
     written = [write_requests_csv(load, folder / "requests.csv")]
     resources = write_resources_csv(load, folder / "resources.csv")
     written += [] if resources is None else [resources]
-    written.append(_write(folder / _STATISTICS, file_bytes(_statistics(folder, load.ids))))
+    written.append(_write(folder / STATISTICS, file_bytes(_statistics(folder, load.ids))))
     if parquet:
         written.append(write_requests_parquet(load, folder / "requests.parquet"))
     return written
@@ -72,7 +68,7 @@ def write_load_report(folder: Path, out: Path | None = None, lang: Literal["en",
     from hexgate.report.load_html import render_load_html
 
     load = read_load_folder(folder)
-    files = {name: name for name in _TABLES if (folder / name).is_file()}
+    files = {name: name for name in TABLES if (folder / name).is_file()}
     replies = load.artifact["evidence"].get("replies")
     if replies is not None:
         files["replies.jsonl"] = str(replies["path"])

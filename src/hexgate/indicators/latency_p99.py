@@ -19,7 +19,7 @@ from hexgate.stats.distribution import Distribution
 from hexgate.stats.histogram import LogHistogram
 from hexgate.stats.interval import Interval
 
-__all__ = ["LatencyP99", "latency_method"]
+__all__ = ["WHY_NOT", "LatencyP99", "latency_method"]
 
 _PERCENTILES = {
     "e2e": ("p50", "p90", "p95", "p99", "p999"),
@@ -28,12 +28,13 @@ _PERCENTILES = {
     "tpot": ("p50", "p95", "p99"),
 }
 """The percentiles that are measures, by the time they are of. All others stand in the table `times`."""
-_WHY_NOT = {
+WHY_NOT = {
     "ttft": "no reply was streamed",
     "ttfa": "no reply streamed an answer",
     "tpot": "no reply was streamed with a token after its first event",
     "gap": "no reply was streamed with a second event",
 }
+"""Why a time is not there, though requests succeeded, by what it is a time of."""
 _NO_GAPS = "the times between events were not recorded"
 
 
@@ -124,7 +125,9 @@ class LatencyP99:
             "histogram": _histogram(found, "e2e"),
             "ttft_histogram": _histogram(found, "ttft"),
             "tpot_histogram": _histogram(found, "tpot"),
-            "times": {name: _statistics(time, level) for name, time in found.times.items()},
+            "times": {
+                name: _statistics(time, level, found.assumed(name)) for name, time in found.times.items()
+            },
             "remarks": list(load.remarks(in_process=method["in_process"])),
         }
         intervals: dict[str, Interval] = {}
@@ -178,7 +181,7 @@ def _percentile(gaps: LogHistogram | None, share: float) -> float | None:
     return gaps.percentile(share) if gaps is not None and gaps.count else None
 
 
-def _statistics(time: Distribution, level: float) -> dict[str, Any] | None:
+def _statistics(time: Distribution, level: float, assumed: Mapping[str, int]) -> dict[str, Any] | None:
     """The row of a time in the table `times`."""
     if not time.count:
         return None
@@ -190,6 +193,7 @@ def _statistics(time: Distribution, level: float) -> dict[str, Any] | None:
         "min_ms": time.minimum,
         "max_ms": time.maximum,
         **{f"{name}_ms": time.percentile(share) for name, share in SHARES.items()},
+        **assumed,
         "bounds": {name: [one.low, one.high] for name, one in bounds.items() if one is not None},
     }
 
@@ -203,9 +207,9 @@ def _missing(values: Mapping[str, Any], *, recorded: bool) -> dict[str, str]:
     if not values["requests"]:
         reasons = {}
     elif recorded:
-        reasons = _WHY_NOT
+        reasons = WHY_NOT
     else:
-        reasons = _WHY_NOT | {"gap_p50_ms": _NO_GAPS, "gap_p99_ms": _NO_GAPS}
+        reasons = WHY_NOT | {"gap_p50_ms": _NO_GAPS, "gap_p99_ms": _NO_GAPS}
     return {
         name: reasons.get(name, reasons.get(name.partition("_")[0], "no request succeeded"))
         for name in measures(LatencyP99.name)

@@ -48,7 +48,7 @@ def client_series(load: LoadFolder) -> dict[str, Any] | None:
     if "client" not in load.evidence.names:
         return None
     workers = _living(load)
-    seconds = 1 + max((int(row[0]) for worker in workers for row in worker["per_second"]), default=-1)
+    seconds = math.ceil(max((row[0] for worker in workers for row in worker["per_second"]), default=0.0))
     if not seconds:
         return None
     group = math.ceil(seconds / MOST_BINS)
@@ -56,13 +56,30 @@ def client_series(load: LoadFolder) -> dict[str, Any] | None:
     lag: list[float | None] = [None] * bins
     cores: list[list[float | None]] = []
     for worker in workers:
-        own: list[float | None] = [None] * bins
-        for second, lag_ms, cpu_ms, *_ in worker["per_second"]:
-            place = int(second) // group
-            lag[place] = max(lag[place] or 0.0, float(lag_ms))
-            own[place] = (own[place] or 0.0) + float(cpu_ms) / 1e3 / group
-        cores.append(own)
+        used_s, covered_s = [0.0] * bins, [0.0] * bins
+        for begin_s, end_s, lag_ms, cpu_ms in _spans(worker):
+            for place, inside_s in _overlaps(begin_s, end_s, group):
+                covered_s[place] += inside_s
+                used_s[place] += cpu_ms / 1e3 * inside_s / (end_s - begin_s)
+                if inside_s >= min(end_s - begin_s, group) / 2:
+                    lag[place] = max(lag[place] or 0.0, lag_ms)
+        cores.append([used / long if long else None for used, long in zip(used_s, covered_s, strict=True)])
     return {"step_s": float(group), "loop_lag_max_ms": lag, "cpu_cores": cores}
+
+
+def _spans(worker: Json) -> Iterator[tuple[float, float, float, float]]:
+    """What a worker told of each second, which it told at its end: begin, end, longest lag, processor time (ms)."""
+    begin_s = 0.0
+    for end_s, lag_ms, cpu_ms, *_ in worker["per_second"]:
+        if end_s > begin_s:
+            yield begin_s, end_s, lag_ms, cpu_ms
+            begin_s = end_s
+
+
+def _overlaps(begin_s: float, end_s: float, step_s: int) -> Iterator[tuple[int, float]]:
+    """The bins that a span lies in, and how much of it in each: no span is exactly a second."""
+    for place in range(int(begin_s // step_s), math.ceil(end_s / step_s)):
+        yield place, min(end_s, (place + 1) * step_s) - max(begin_s, place * step_s)
 
 
 def _living(load: LoadFolder) -> list[Json]:

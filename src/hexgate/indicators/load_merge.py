@@ -10,6 +10,7 @@ from typing import Any
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.contract.load_shard import ShardDocument, shard_files
 from hexgate.errors import EvidenceError, HexgateError, InputError
+from hexgate.indicators.load_beside import remove_left
 from hexgate.indicators.load_clocks import Clocks
 from hexgate.indicators.load_evidence import ShardRun
 from hexgate.indicators.load_run import LOAD_STEM, MEASURED_BY_LOAD
@@ -54,6 +55,7 @@ def merge_shards(folders: Sequence[Path], out: Path, run: Run) -> list[Measured]
         for name in MEASURED_BY_LOAD:
             unmeasured(name, shown, reason, out / f"{name}.json", run, seed=0, confidence=0.95)
 
+    remove_left(out)
     say(HexgateError("the shards were not merged"))
     evidence = EvidenceWriter(out, LOAD_STEM)
     try:

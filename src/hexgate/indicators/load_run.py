@@ -16,6 +16,7 @@ from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import HexgateError, InputError, TargetFailed
 from hexgate.indicators.base import Job
 from hexgate.indicators.latency_p99 import latency_method
+from hexgate.indicators.load_beside import remove_left
 from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.sheet import Measured, Run, Sheet
 from hexgate.indicators.throughput_rps import throughput_method
@@ -107,7 +108,7 @@ class LoadOptions:
     max_error_ratio: float | None = None
     """Stop once more than this share of the requests has failed."""
     drain_s: float = DRAIN_S
-    """Longest wait for what is in flight at the end."""
+    """Longest wait for what is in flight at the end, of a load with a duration or one that is stopped."""
     workers: int | None = None
     """Processes that send; None for one for each core, where the load can use them."""
     proxy: str | None = None
@@ -280,6 +281,7 @@ def measure_load(
         HexgateError: if it cannot begin; the artifacts say so if they can be written.
         TargetFailed: if the disk fails while an artifact is written; the evidence stays.
     """
+    remove_left(folder)
     subject = job.target.subject.to_json()
     sheets = [
         Sheet(name, subject, job.seed, job.confidence, folder / f"{name}.json", run, job.target.opened)

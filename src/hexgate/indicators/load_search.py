@@ -13,6 +13,7 @@ from hexgate.contract.provenance import redacted, utc_now
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import EvidenceError, HexgateError, InputError, TargetFailed
 from hexgate.indicators.base import Job
+from hexgate.indicators.load_beside import SEARCH, SWEEP
 from hexgate.indicators.load_probe import Prober, Step, Watch
 from hexgate.indicators.load_run import LoadOptions
 from hexgate.indicators.sheet import Run
@@ -20,12 +21,7 @@ from hexgate.load.search import Answer, Found, Probe, Probing, Verdict, saturati
 from hexgate.load.slo import Comparator, Slo, Term
 from hexgate.stats.percentile import minimum_n
 
-__all__ = ["SEARCH", "SWEEP", "Searched", "Swept", "run_search", "run_sweep"]
-
-SEARCH = "search.json"
-"""The document of a search, in the folder of the load."""
-SWEEP = "sweep.json"
-"""The document of a sweep, likewise."""
+__all__ = ["Searched", "Swept", "run_search", "run_sweep"]
 
 _SCHEMAS = {SEARCH: "load_search", SWEEP: "load_sweep"}
 _DEFAULT_WAIT_S = 1.0

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from hexgate.contract.schema import schema_mistakes
+from hexgate.indicators.latency_p99 import WHY_NOT
 from hexgate.indicators.load_examples import failures, slowest
 from hexgate.indicators.load_folder import LoadFolder
 from hexgate.indicators.load_hosts import (
@@ -41,6 +42,7 @@ _TIMES = (
     *("tpot", "gap", "gap_max", "queue", "dispatch_lag", "loop_lag"),
 )
 _BUCKETED = "a histogram of at most 0.4 % error"
+_NO_SUCCESS = "no request succeeded"
 
 
 def load_statistics(load: LoadFolder) -> Json:
@@ -121,14 +123,14 @@ def _times(load: LoadFolder, took: Latencies, level: float) -> Json:
         level=level,
     )
     found = {**took.times, **waits}
-    exact = {f"{name}_ms": _exact(found[name], level) for name in _TIMES if name in found}
+    exact = {f"{name}_ms": _exact(found[name], level, took.assumed(name)) for name in _TIMES if name in found}
     return exact | {
         "gap_ms": _bucketed(gap_histogram(load)),
         "loop_lag_ms": _bucketed(loop_lag_histogram(load)),
     }
 
 
-def _exact(values: Distribution, level: float) -> Json | None:
+def _exact(values: Distribution, level: float, assumed: Mapping[str, int]) -> Json | None:
     if not values.count:
         return None
     bounds = {}
@@ -144,6 +146,7 @@ def _exact(values: Distribution, level: float) -> Json | None:
         "max": values.maximum,
         "percentiles": {name: values.percentile(share) for name, share in SHARES.items()},
         "bounds": bounds,
+        **assumed,
         "precision": "exact",
         "histogram": log_bins(values.histogram),
     }
@@ -282,19 +285,9 @@ def _missing(load: LoadFolder, found: Mapping[str, Any], artifacts: list[Mapping
     said: Json = {}
     for artifact in artifacts:
         said |= artifact["missing"]
-    closed = load.plan is not None and load.plan.rate_rps is None
     for name, value in found["times"].items():
-        if value is not None:
-            continue
-        if name.endswith("_due_ms") or name == "dispatch_lag_ms":
-            reason = "a closed loop has no due times" if closed else "no request succeeded"
-        elif name in {"gap_ms", "loop_lag_ms"}:
-            reason = "the evidence of this load does not have it"
-        elif name.startswith(("ttf", "tpot", "gap")):
-            reason = "no reply was streamed" if found["outcomes"]["ok"] else "no request succeeded"
-        else:
-            reason = "no request succeeded"
-        said.setdefault(name, reason)
+        if value is None:
+            said.setdefault(name, _why_no_time(load, name, succeeded=found["outcomes"]["ok"] > 0))
     if found["rates"]["output_tokens_per_s"] is None:
         said.setdefault("output_tokens_per_s", "no reply has tokens that can be counted")
     if found["arrivals"] is None:
@@ -304,3 +297,14 @@ def _missing(load: LoadFolder, found: Mapping[str, Any], artifacts: list[Mapping
     # An artifact names its measures; what they are called here is named here.
     named = {*found["times"], *found["rates"], "arrivals", "server_times"}
     return {name: reason for name, reason in said.items() if name in named}
+
+
+def _why_no_time(load: LoadFolder, name: str, *, succeeded: bool) -> str:
+    closed = load.plan is not None and load.plan.rate_rps is None
+    if closed and (name.endswith("_due_ms") or name == "dispatch_lag_ms"):
+        return "a closed loop has no due times"
+    if name == "loop_lag_ms" or (name == "gap_ms" and "stream" not in load.evidence.names):
+        return "the evidence of this load does not have it"
+    if name in {"queue_ms", "dispatch_lag_ms"}:
+        return "no timed request was sent"
+    return WHY_NOT.get(name.partition("_")[0], _NO_SUCCESS) if succeeded else _NO_SUCCESS

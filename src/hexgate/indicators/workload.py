@@ -297,7 +297,7 @@ def carry_out(
         start: the common start; None to start now.
         live: counters to keep while it goes on.
         stop: ends the run early once it is set.
-        drain_s: longest wait for what is in flight at the end.
+        drain_s: longest wait for what is in flight at the end, of a load with a duration or one that is stopped.
         max_error_ratio: stop once a greater share of the requests has failed; None for never.
         workers: processes that send; None for the engine's choice.
         ready: is called last thing before the start; it returns when what goes with the load has begun, too.

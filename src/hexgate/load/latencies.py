@@ -60,6 +60,12 @@ class Latencies:
     bins: Mapping[str, Mapping[str, Any]]
     """`e2e`, `ttft` and `tpot` by bin, as `DisplayBins.to_json` has them."""
 
+    def assumed(self, name: str) -> dict[str, int]:
+        """What else is to be known of a time: of ``tpot``, how many replies have none or rest on a guess."""
+        if name != "tpot":
+            return {}
+        return {"undefined": self.tpot_undefined, "first_event_unknown": self.first_event_unknown}
+
     def of(self, name: str) -> Distribution:
         """A time by its name: ``e2e``, ``ttft`` and ``ttfa`` are from `anchor`."""
         return self.times[name if name in self.times else f"{name}_{self.anchor.value}"]

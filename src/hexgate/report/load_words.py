@@ -75,7 +75,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "tile_e2e": ("end to end, P99", "端到端 P99"),
     "tile_ttft": ("to first token, P99", "首 token P99"),
     "tile_tokens": ("output tokens a second", "每秒输出 token"),
-    "tile_errors": ("errors and time-outs", "错误与超时"),
+    "tile_errors": ("requests that failed", "失败的请求"),
     "tile_goodput": ("good replies a second", "每秒达标回复"),
     "from_due": ("from the due time", "从计划时刻起"),
     "from_sent": ("from the send", "从发送时刻起"),
@@ -272,8 +272,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "**每秒输出 token**：只计回复的 token，不含提示词。",
     ),
     "how_error": (
-        "**Error ratio**: errors and replies cut short, of the requests sent; time-outs are counted apart.",
-        "**错误率**：错误与不完整回复占已发送请求的比例；超时单独统计。",
+        "**Error ratio**: errors, time-outs, replies cut short and what was unfinished, of the requests sent. Time-outs stand by themselves too.",
+        "**错误率**：错误、超时、不完整回复与未完成请求占已发送请求的比例；其中的超时另行列出。",
     ),
     "how_goodput": (
         "**Goodput**: replies inside every limit of --slo, of all requests due: failures and what was not sent are misses.",

@@ -1,0 +1,38 @@
+"""The files that stand beside the artifacts of a load, by name, and what is done with those of an earlier one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hexgate.errors import InputError
+
+__all__ = ["REPORT", "SEARCH", "STATISTICS", "SWEEP", "TABLES", "remove_left"]
+
+STATISTICS = "statistics.json"
+"""Every figure of a load."""
+TABLES = ("requests.csv", "requests.parquet", "resources.csv", STATISTICS)
+"""What a load leaves for other programs."""
+REPORT = "report.html"
+"""What it leaves for people."""
+SEARCH = "search.json"
+"""The document of a search, in the folder of its loads."""
+SWEEP = "sweep.json"
+"""The document of a sweep, likewise."""
+
+
+def remove_left(folder: Path) -> None:
+    """Remove these files, and no others: a load that begins here may end without its own, and theirs would pass for it.
+
+    Raises:
+        InputError: if one cannot be removed.
+    """
+    path = folder
+    try:
+        for path in (folder / name for name in (*TABLES, REPORT, SEARCH, SWEEP)):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"what an earlier load left cannot be removed ({error.strerror})",
+            where=str(path),
+            hint="give another --out",
+        ) from None
