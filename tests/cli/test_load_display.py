@@ -72,8 +72,8 @@ def test_the_lines_say_what_happened_between_two_looks(before: Seen, now: Seen) 
         "rate": "200/s of 200 asked",
         "finished": "195/s",
         "in flight": "20",
-        "TTFT": "mean 25 ms, p50 <= 10 ms, p95 <= 1000 ms",
-        "latency": "mean 40 ms, p50 <= 25 ms, p95 <= 25 ms",
+        "TTFT": "mean 25 ms, p50 <= 0.2 ms, p95 <= 0.8 ms",
+        "latency": "mean 40 ms, p50 <= 0.25 ms, p95 <= 0.25 ms",
         # 380 replies in 2 s, of which each of those read had 40 events.
         "output": "about 7600 tokens/s, 2 MB/s",
         "failures": "10 (0.42 %): errors 6, time-outs 4",
@@ -126,7 +126,7 @@ def test_while_replies_are_read_the_progress_is_theirs(before: Seen, now: Seen) 
 def test_a_latency_beyond_all_buckets_is_more_than_the_last(before: Seen, now: Seen) -> None:
     beyond = replace(now, buckets=counted(len(BOUNDS_S)), latency_sum_s=400.0)
     assert dict(display_lines(before, beyond))["latency"].startswith("mean 400")
-    assert dict(display_lines(before, beyond))["latency"].endswith("p95 > 250\u202f000 ms")
+    assert dict(display_lines(before, beyond))["latency"].endswith("p95 > 315\u202f000 ms")
 
 
 class _Counters(Live):
