@@ -206,6 +206,27 @@ def test_a_target_that_is_not_there_leaves_artifacts_that_say_so(call: Call, tmp
     assert [data["status"] for data in both(tmp_path)] == ["failed", "failed"]
 
 
+def test_nothing_of_an_older_load_lies_beside_a_newer_one(call: Call, tmp_path: Path) -> None:
+    def left() -> set[str]:
+        return {path.name for path in tmp_path.iterdir()}
+
+    beside = {"requests.csv", "resources.csv", "statistics.json", "report.html"}
+    quick = ("load", "demo:", "--requests", "20", "--out", tmp_path)
+    (tmp_path / "search.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "notes.json").write_text("{}", encoding="utf-8")
+    call(*quick)
+    assert beside - {"resources.csv"} <= left()
+    assert "search.json" not in left()
+    call(*quick, "--no-exports")
+    assert not beside & left()
+    call(*quick)
+    for flags in ((), ("--sweep", "2"), ("--shard", "0/2", "--start-at", instant(5))):
+        (tmp_path / "statistics.json").write_text("{}", encoding="utf-8")
+        assert call("load", "http://127.0.0.1:9/v1", "--data", "demo:", *flags, "--out", tmp_path).code == 5
+        assert not beside & left()
+    assert {"notes.json", "latency_p99.json", "throughput_rps.json"} <= left()
+
+
 def test_data_that_are_none(call: Call, tmp_path: Path) -> None:
     ended = call("load", "demo:", "--data", tmp_path / "none.jsonl", "--out", tmp_path / "out")
     assert ended.code == 2

@@ -41,6 +41,7 @@ def options(aims: Aims | None = None, **given: Any) -> LoadOptions:
         ({"max_in_flight": 5}, "--max-in-flight is for a load by the clock"),
         ({"concurrency": 5, "max_in_flight": 5}, "--max-in-flight is for a load by the clock"),
         ({"slo": "fast"}, "not a term of an SLO"),
+        ({"slo": "ttft_ms.p99<500"}, "< is not read: write <="),
         ({"server_metrics": ("ftp://here",)}, "no address of server metrics"),
     ],
 )
@@ -93,6 +94,8 @@ def test_what_holds_where_nothing_is_said() -> None:
         ("--workers", "0"),
         ("--replay", "no-such-file.jsonl"),
         ("--extra-body", "{"),
+        ("--slo", "ttft_ms.p99<=500"),
+        ("--tokenizer", "no-such-tokenizer.json"),
     ],
 )
 def test_nothing_is_written_of_what_is_refused(flags: tuple[str, ...], call: Call, tmp_path: Path) -> None:
@@ -100,6 +103,25 @@ def test_nothing_is_written_of_what_is_refused(flags: tuple[str, ...], call: Cal
     assert ended.code == 2
     assert ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"), [("--rate", "'abc' is not a number"), ("--requests", "'abc' is not a whole number")]
+)
+def test_a_word_where_a_number_is_due(flag: str, said: str, call: Call, tmp_path: Path) -> None:
+    ended = call("load", "demo:", flag, "abc", "--out", tmp_path)
+    assert (ended.code, said in ended.err) == (2, True), ended.err
+
+
+def test_a_tokenizer_that_cannot_be_read_is_found_out_before_the_target_is_opened(
+    call: Call, tmp_path: Path
+) -> None:
+    # Nobody listens there.
+    flags = ("--tokenizer", tmp_path / "none.json", "--out", tmp_path / "out")
+    ended = call("load", "http://127.0.0.1:9/v1", *flags)
+    assert ended.code == 2, ended.err
+    assert "--tokenizer" in ended.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_file_that_is_not_there(call: Call, tmp_path: Path) -> None:

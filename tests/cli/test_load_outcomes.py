@@ -28,14 +28,19 @@ def load(server: ScriptedServer, out: Path, *flags: str) -> tuple[str, ...]:
     return ("load", server.v1, "--prompts", "demo:", "--max-tokens", "5", *flags, "--out", str(out))
 
 
+@pytest.mark.parametrize(
+    ("status", "check_this"),
+    [(404, "the model's name (--model)"), (401, "--api-key-env"), (500, "look at the server's log")],
+)
 def test_a_server_that_refuses_everything_is_told_in_its_own_words(
-    call: Call, scripted: Scripted, tmp_path: Path
+    call: Call, scripted: Scripted, tmp_path: Path, status: int, check_this: str
 ) -> None:
-    server = scripted(chat=lambda _prompt: 404)
+    server = scripted(chat=lambda _prompt: status)
     ended = call(*load(server, tmp_path, "--requests", "30", "--warmup", "0"))
     assert ended.code == 5, ended.err
     assert "no request succeeded: all 30 failed" in ended.err
-    assert "404" in ended.err
+    assert str(status) in ended.err
+    assert check_this in ended.err
     assert all((tmp_path / name).is_file() for name in LEFT)
     for name in ("latency_p99", "throughput_rps"):
         data = check(tmp_path / f"{name}.json").data

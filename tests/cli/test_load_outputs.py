@@ -62,7 +62,15 @@ def test_the_statistics_are_the_figures_of_the_artifacts(tmp_path: Path) -> None
     assert statistics["achieved"]["rps"] == rates["rps"]
     assert statistics["achieved"]["achieved_rps"] == rates["achieved_rps"]
     assert statistics["rates"]["output_tokens_per_s"]["mean"] == rates["output_tokens_per_s"]
-    assert statistics["timeout_ratio"] == rates["timeout_ratio"]
+    for name in ("error_ratio", "timeout_ratio"):
+        assert statistics[name] == rates[name] == latency[name]
+    assert statistics["error_ratio"] > statistics["timeout_ratio"] > 0
+    counts = statistics["outcomes"]
+    failed = sum(counts[name] for name in ("error", "timeout", "truncated", "unfinished"))
+    assert counts["unfinished"] > 0
+    assert statistics["error_ratio"] == failed / (failed + counts["ok"])
+    for pace in (statistics["times"]["tpot_ms"], latency["times"]["tpot"]):
+        assert (pace["undefined"], pace["first_event_unknown"]) == (0, 0)
 
 
 def test_the_gate_and_recompute_take_none_of_it_for_an_artifact(

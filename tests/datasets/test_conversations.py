@@ -56,6 +56,45 @@ def test_none_left_and_none_asked(tmp_path: Path) -> None:
         conversations(prompts.prompts, 0, where="x")
 
 
+SHAREGPT = [
+    {
+        "id": "k_0",
+        "conversations": [
+            {"from": "system", "value": "Be short."},
+            {"from": "human", "value": "Why?"},
+            {"from": "gpt", "value": "So."},
+            {"from": "human", "value": " "},
+            {"from": "user", "value": "And then?"},
+        ],
+    },
+    {"id": "k_0", "conversations": [{"from": "gpt", "value": "Go on."}, {"from": "human", "value": "No."}]},
+    {"id": "k_1", "conversations": [{"from": "gpt", "value": "Alone."}]},
+    {"id": "k_2", "conversations": []},
+]
+
+
+def test_sharegpt(tmp_path: Path) -> None:
+    path = tmp_path / "ShareGPT.json"
+    path.write_text(json.dumps(SHAREGPT), "utf-8")
+    for messages in (True, False):
+        found = read_prompts(path, messages=messages)
+        assert found.prompts_total == 4
+        assert [(one.id, one.system, one.turns) for one in found.prompts] == [
+            ("0", "Be short.", ("Why?", "And then?")),
+            ("1", None, ("No.",)),
+        ]
+    assert conversations(found.prompts, 2, where="x") == (
+        [Conversation("0", "Be short.", ("Why?", "And then?"))],
+        1,
+    )
+    path.write_text(json.dumps(SHAREGPT[2:]), "utf-8")
+    with pytest.raises(DataError, match="no human says anything"):
+        read_prompts(path)
+    path.write_text(json.dumps([{"conversations": [{"role": "user", "content": "Why?"}]}]), "utf-8")
+    with pytest.raises(DataError, match="not a list of messages with 'from' and 'value'"):
+        read_prompts(path)
+
+
 BAD = {
     "no list": ("hello", "is not a list"),
     "no user": ([{"role": "system", "content": "a"}], "no message of a user"),

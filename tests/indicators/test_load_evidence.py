@@ -64,7 +64,12 @@ def stream_of(gaps_ms: NDArray[np.float64]) -> dict[str, Any]:
     return {
         "gaps_ms": gaps.to_json(),
         "events": 900,
-        "per_second": {"begin_s": 0, "events": [100, 200, 300, 50, 50, 200], "first_tokens": [1] * 6},
+        "per_second": {
+            "begin_s": 0,
+            "events": [1000] * 6,
+            "ok_events": [100, 200, 300, 50, 50, 200],
+            "first_tokens": [1] * 6,
+        },
     }
 
 

@@ -246,10 +246,47 @@ def test_a_closed_loop_without_streams_says_why_times_are_missing(tmp_path: Path
     assert found["times"]["e2e_sent_ms"]["count"] == 80
     missing = found["missing"]
     assert missing["e2e_due_ms"] == missing["dispatch_lag_ms"] == "a closed loop has no due times"
-    assert missing["ttft_sent_ms"] == missing["tpot_ms"] == "no reply was streamed"
+    assert missing["ttft_sent_ms"] == "no reply was streamed"
+    assert missing["ttfa_sent_ms"] == "no reply streamed an answer"
+    assert missing["tpot_ms"] == "no reply was streamed with a token after its first event"
     assert missing["gap_ms"] == "the evidence of this load does not have it"
     assert missing["output_tokens_per_s"] == "no reply has tokens that can be counted"
     assert (found["client"], found["stream"], found["resources"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(("failing", "all_fail"), [(0.0, False), (0.0, True)])
+def test_an_open_loop_without_streams_says_why_times_are_missing(
+    tmp_path: Path, failing: float, all_fail: bool
+) -> None:
+    files = write_evidence(tmp_path, plan_of(80), failing=failing, all_fail=all_fail)
+    records = np.load(files["requests"][0])
+    for name in ("first_token_ns", "first_answer_ns", "last_token_ns", "gap_max_ns"):
+        records[name] = -1
+    np.save(files["requests"][0], records)
+    missing = load_statistics(folder_with(tmp_path, files))["missing"]
+    if all_fail:
+        assert (
+            missing["e2e_due_ms"] == missing["ttft_due_ms"] == missing["gap_max_ms"] == "no request succeeded"
+        )
+        return
+    assert "e2e_due_ms" not in missing
+    assert missing["ttft_due_ms"] == missing["ttft_sent_ms"] == "no reply was streamed"
+    assert missing["ttfa_due_ms"] == "no reply streamed an answer"
+    assert missing["gap_max_ms"] == "no reply was streamed with a second event"
+
+
+def test_what_the_pace_rests_on_is_counted(tmp_path: Path) -> None:
+    files = write_evidence(tmp_path, plan_of(80), failing=0.0)
+    records = np.load(files["requests"][0])
+    timed = np.flatnonzero(~records["warmup"])
+    records["first_event_tokens"][timed[:5]] = -1
+    records["output_tokens"][timed[5:8]] = 1
+    np.save(files["requests"][0], records)
+    found = load_statistics(folder_with(tmp_path, files))
+    assert statistics_mistakes(found) == []
+    pace = found["times"]["tpot_ms"]
+    assert (pace["count"], pace["undefined"], pace["first_event_unknown"]) == (len(timed) - 3, 3, 5)
+    assert "undefined" not in found["times"]["ttft_due_ms"]
 
 
 def test_a_load_that_sent_nothing_is_a_document_all_the_same(tmp_path: Path) -> None:

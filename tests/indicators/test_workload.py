@@ -153,11 +153,13 @@ def test_what_a_target_cannot_do_is_refused_before_anything_is_sent(
     ):
         with pytest.raises(TargetUnusable, match=said):
             workload(demo, **options)
-    with pytest.raises(InputError, match="--input-tokens: is for targets that take prompts"):
+    with pytest.raises(InputError, match="--input-tokens is for targets that take prompts"):
         workload(demo, input_tokens="100")
     chat = scripted(chat=lambda _: "yes")
     with pytest.raises(TargetUnusable, match=r"does not give scores.*--mode text"):
         workload(job_on(open_here(chat.v1)), mode="scores")
+    with pytest.raises(TargetUnusable, match=r"does not give embed.*--dialect openai-embeddings"):
+        workload(job_on(open_here(chat.v1)), mode="embed")
     assert chat.asked == 0
     completions = job_on(open_here(f"{reference.url}/v1/completions"))
     with pytest.raises(TargetUnusable, match="takes no conversation"):

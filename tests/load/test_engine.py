@@ -108,6 +108,36 @@ def test_closed_loop_for_a_duration_sends_nothing_after_it(
     assert len(rows) > 20
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_events_of_successes_are_counted_apart(
+    serve: Serve, chat_event: Callable[..., bytes], tmp_path: Path, closed: bool
+) -> None:
+    count = [0]
+
+    async def script(_call: Any, wire: Any) -> None:
+        count[0] += 1
+        whole = count[0] % 3 != 0
+        await wire.begin_chunks("content-type: text/event-stream\r\n")
+        await wire.chunk(chat_event("one") + chat_event(" two"))
+        if whole:
+            await wire.chunk(chat_event(finish="stop") + b"data: [DONE]\n\n")
+        await wire.end_chunks()
+
+    endpoint = Endpoint(serve(script).url + "/v1", "openai-chat", model="m", headers={}, options={})
+    if closed:
+        plan = closed_loop(concurrency=1, items=1, requests=9, warmup=3)
+    else:
+        plan = open_loop(rate_rps=200.0, items=1, requests=9, warmup=3, max_in_flight=1)
+    left = carried_out(plan, EndpointDriver(endpoint, [Ask(prompt="hi")]), tmp_path)
+    assert left.count(Outcome.OK) == 6
+    assert left.info is not None
+    assert left.info.stream is not None
+    seconds = left.info.stream["per_second"]
+    assert sum(seconds["events"]) == left.info.stream["events"] == 24
+    # Of the warm-up, two succeed: in a closed loop the rates are of those, too.
+    assert sum(seconds["ok_events"]) == (16 if closed else 12)
+
+
 def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes], tmp_path: Path) -> None:
     async def script(_call: Any, wire: Any) -> None:
         await wire.begin_chunks("content-type: text/event-stream\r\n")
@@ -145,6 +175,7 @@ def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes], 
     assert left.info.stream["events"] == 18
     assert left.info.stream["gaps_ms"]["count"] == 12
     assert sum(left.info.stream["per_second"]["events"]) == 18
+    assert sum(left.info.stream["per_second"]["ok_events"]) == 18
     assert sum(left.info.stream["per_second"]["first_tokens"]) == 6
 
 

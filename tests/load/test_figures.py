@@ -102,6 +102,8 @@ def test_replies_without_a_pace_have_none_and_are_counted() -> None:
     assert all_of(found, "tpot") == [10.0]
     assert found.tpot_undefined == 2
     assert found.first_event_unknown == 1
+    assert found.assumed("tpot") == {"undefined": 2, "first_event_unknown": 1}
+    assert found.assumed("e2e_sent") == {}
     assert found.token_source is TokenSource.MIXED
 
 
@@ -126,7 +128,8 @@ def test_warm_up_and_failures_enter_no_latency_but_are_counted() -> None:
     counts = outcomes(records)
     assert (counts.ok, counts.error, counts.timeout, counts.truncated) == (1, 1, 1, 1)
     assert (counts.unfinished, counts.not_sent, counts.total, counts.sent) == (1, 1, 6, 5)
-    assert counts.error_ratio == pytest.approx(2 / 5)
+    assert counts.failed == 4
+    assert counts.error_ratio == pytest.approx(4 / 5)
     assert counts.timeout_ratio == pytest.approx(1 / 5)
 
 
@@ -345,18 +348,55 @@ def test_output_tokens_by_the_second() -> None:
     assert (speed.seconds, speed.maximum, speed.minimum, speed.by_events) == (4, 50.0, 0.0, False)
     assert speed.std == pytest.approx(np.std([10, 50, 0, 5]))
     # Events say when tokens came; each has the run's mean of 65 tokens over 44 events.
-    stream = {
+    stream: dict[str, Any] = {
         "gaps_ms": LogHistogram().to_json(),
         "events": 44,
-        "per_second": {"begin_s": 0, "events": [4, 40]},
+        "per_second": {"begin_s": 0, "events": [400, 400, 400, 400], "ok_events": [4, 40]},
     }
     by_events = throughput(Records.of(records), plan, stream=stream).token_speed
     assert by_events is not None
     assert by_events.by_events
+    # Those of other requests, which failed or were warm-up, have no part in it.
     assert (by_events.maximum, by_events.minimum) == (pytest.approx(40 * 65 / 44), 0.0)
+    assert by_events.mean == pytest.approx(found.output_tokens_per_s)
+    # An older record counted the events of all requests alone.
+    del stream["per_second"]["ok_events"]
+    assert throughput(Records.of(records), plan, stream=stream).token_speed == speed
     short = throughput(Records.of(records[:1]), constant(1, 1.0))
     assert short.token_speed is None
     assert short.output_tokens_per_s == 10.0
+
+
+def test_output_tokens_by_the_second_are_of_the_replies_that_the_mean_is_of() -> None:
+    # Four slots for 12 s, the first 2 s of them warm-up; a reply takes 500 ms, has 10 events of 3 tokens, and of five
+    # four fail.
+    made, ok_events, events = [], [0] * 12, [0] * 12
+    for number in range(4 * 24):
+        sent = number // 4 * 500 * MS
+        good = number % 5 == 0
+        took = {
+            "sent_ns": sent,
+            "issued_ns": sent,
+            "first_token_ns": sent + 50 * MS,
+            "end_ns": sent + 500 * MS,
+        }
+        how = {"events": 10, "output_tokens": 30, "outcome": Outcome.OK if good else Outcome.TRUNCATED}
+        made.append(took | how | {"warmup": number < 16})
+        for event in range(10):
+            second = (sent + (event + 1) * 50 * MS - 1) // S
+            events[second] += 1
+            ok_events[second] += good
+    plan = closed(80, concurrency=4, warmup=16)
+    stream = {"per_second": {"begin_s": 0, "events": events, "ok_events": ok_events}}
+    found = throughput(rows(*made), plan, stream=stream)
+    speed = found.token_speed
+    assert speed is not None
+    assert speed.by_events
+    assert speed.seconds == 10
+    assert speed.minimum <= speed.mean <= speed.maximum
+    assert found.output_tokens_per_s is not None
+    assert speed.minimum <= found.output_tokens_per_s <= speed.maximum
+    assert speed.mean == pytest.approx(found.output_tokens_per_s, rel=0.05)
 
 
 def test_conversations_hold_their_slot_while_the_user_thinks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,7 @@ def test_streams_of_several_workers_add_up() -> None:
         gaps = Tally()
         gaps.add([1_000_000 * number for number in range(count)])
         whole.record_many([float(number) for number in range(count)])
-        seconds = {"events": [count] * count, "first_tokens": [1] * (count - 1)}
+        seconds = {"events": [count] * count, "ok_events": [count - 1], "first_tokens": [1] * (count - 1)}
         parts.append({"gaps_ms": gaps.to_json(), "events": count * count, "per_second": seconds})
     merged = merged_stream([*parts, {}])
     assert merged is not None
@@ -220,6 +220,11 @@ def test_streams_of_several_workers_add_up() -> None:
     assert merged["per_second"] == {
         "begin_s": 0,
         "events": [8, 8, 8, 5, 5],
+        "ok_events": [6],
         "first_tokens": [2, 2, 1, 1],
     }
     assert merged_stream([{}]) is None
+    del parts[0]["per_second"]["ok_events"]
+    merged = merged_stream(parts)
+    assert merged is not None
+    assert "ok_events" not in merged["per_second"]

@@ -3,18 +3,21 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime, timezone
-from typing import Any
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from hexgate.errors import InputError
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
-from hexgate.load.engine import RunInfo, run_plan
+from hexgate.load.engine import RunInfo
 from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
-from hexgate.load.records import Outcome, Recorder
+from hexgate.load.records import Outcome
 from hexgate.load.start import MOST_AHEAD_S, MOST_LATE_S, Start
+from support.load_running import carried_out
 
 S = 1_000_000_000
 
@@ -76,15 +79,17 @@ def at(wall_ns: int) -> Start:
     return Start("as the test has it", wall_ns)
 
 
-def carry_out(plan: Plan, start: Start, **more: Any) -> tuple[RunInfo, Any]:
-    records = Recorder()
+def carry_out(
+    plan: Plan, start: Start, folder: Path, stop: threading.Event | None = None
+) -> tuple[RunInfo, NDArray[np.void]]:
     driver = CallableDriver(lambda _item: CallOutcome(text="x"))
-    info = run_plan(plan, driver, records, start=start, **more)
-    return info, records.array()
+    left = carried_out(plan, driver, folder, start=start, stop=stop)
+    assert left.info is not None
+    return left.info, left.rows
 
 
 @pytest.mark.parametrize("kind", ["open", "closed"])
-def test_nothing_is_sent_before_the_start_and_everything_counts_from_it(kind: str) -> None:
+def test_nothing_is_sent_before_the_start_and_everything_counts_from_it(kind: str, tmp_path: Path) -> None:
     begun_ns = time.time_ns()
     start = at(begun_ns + 300_000_000)
     plan = (
@@ -92,7 +97,7 @@ def test_nothing_is_sent_before_the_start_and_everything_counts_from_it(kind: st
         if kind == "closed"
         else open_loop(rate_rps=200.0, items=1, requests=8, max_in_flight=2)
     )
-    info, rows = carry_out(plan, start)
+    info, rows = carry_out(plan, start, tmp_path)
     assert time.time_ns() >= start.wall_ns
     assert info.started_wall_ns == start.wall_ns
     assert info.start_at == "as the test has it"
@@ -103,10 +108,10 @@ def test_nothing_is_sent_before_the_start_and_everything_counts_from_it(kind: st
     assert abs((time.time_ns() - start.wall_ns) - (time.monotonic_ns() - info.started_ns)) < 50_000_000
 
 
-def test_a_start_that_has_passed_is_kept_and_what_was_due_since_is_charged() -> None:
+def test_a_start_that_has_passed_is_kept_and_what_was_due_since_is_charged(tmp_path: Path) -> None:
     start = at(time.time_ns() - 2 * S)
     plan = open_loop(rate_rps=10.0, items=1, requests=10, arrival=Arrival.CONSTANT, max_in_flight=2)
-    info, rows = carry_out(plan, start)
+    info, rows = carry_out(plan, start, tmp_path)
     assert info.late_ns is not None
     assert info.late_ns >= 2 * S
     assert rows["due_ns"].tolist() == plan.due_ns.tolist()
@@ -117,7 +122,7 @@ def test_a_start_that_has_passed_is_kept_and_what_was_due_since_is_charged() -> 
 
 
 @pytest.mark.parametrize("kind", ["open", "closed"])
-def test_a_run_that_is_stopped_before_its_start_sends_nothing(kind: str) -> None:
+def test_a_run_that_is_stopped_before_its_start_sends_nothing(kind: str, tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
     plan = (
@@ -125,7 +130,7 @@ def test_a_run_that_is_stopped_before_its_start_sends_nothing(kind: str) -> None
         if kind == "closed"
         else open_loop(rate_rps=10.0, items=1, requests=5, max_in_flight=1)
     )
-    info, rows = carry_out(plan, at(time.time_ns() + 1000 * S), stop=stop)
+    info, rows = carry_out(plan, at(time.time_ns() + 1000 * S), tmp_path, stop)
     assert info.stopped == "asked"
     assert len(rows) == 5
     assert set(rows["outcome"].tolist()) == {Outcome.NOT_SENT}

@@ -143,6 +143,7 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, says: str) -> None:
     with pytest.raises(DataError, match=says) as raised:
         replay(trace, items=1)
     assert raised.value.where == f"{trace}:3"
+    assert raised.value.expected
 
 
 def test_a_first_line_before_the_start(tmp_path: Path) -> None:
@@ -158,7 +159,12 @@ def test_an_item_that_is_not_there(tmp_path: Path) -> None:
     assert raised.value.where == f"{trace}:2"
 
 
-@pytest.mark.parametrize("rows", [[], [{"due_s": 1}], [{"due_s": 1}, {"due_s": 1}]])
+def test_an_empty_trace(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the trace is empty"):
+        replay(written(tmp_path / "trace.jsonl", []), items=1, duration_s=5.0)
+
+
+@pytest.mark.parametrize("rows", [[{"due_s": 1}], [{"due_s": 1}, {"due_s": 1}]])
 def test_a_trace_that_takes_no_time(tmp_path: Path, rows: list[Any]) -> None:
     with pytest.raises(InputError, match="takes no time"):
         replay(written(tmp_path / "trace.jsonl", rows), items=1)

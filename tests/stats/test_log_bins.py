@@ -29,6 +29,12 @@ def test_every_value_above_zero_is_in_a_bin(values: list[float]) -> None:
         return
     assert bins is not None
     assert sum(bins["counts"]) == pytest.approx(len(positive))
+    parts = np.array_split(np.array(values), 3)
+    exact = log_bins(made, values=lambda: iter(parts))
+    assert exact is not None
+    assert exact["edges"] == bins["edges"]
+    assert all(type(count) is int for count in exact["counts"])
+    assert sum(exact["counts"]) == len(positive)
     assert all(low < high for low, high in itertools.pairwise(bins["edges"]))
     assert bins["edges"][0] <= min(positive) * (1 + 1e-9)
     assert bins["edges"][-1] >= max(positive) * (1 - 1e-9)

@@ -201,7 +201,8 @@ def _stream(seconds: int) -> dict[str, Any]:
     gaps = LogHistogram()
     gaps.record_many(12.0 * random.lognormal(0, 0.25, 50_000))
     events = random.integers(1500, 2100, seconds).tolist()
-    per_second = {"begin_s": 0, "events": events, "first_tokens": random.integers(40, 60, seconds).tolist()}
+    first = random.integers(40, 60, seconds).tolist()
+    per_second = {"begin_s": 0, "events": events, "ok_events": events, "first_tokens": first}
     return {"gaps_ms": gaps.to_json(), "events": sum(events), "per_second": per_second}
 
 

@@ -124,12 +124,49 @@ def test_the_wrong_model(reference: RunningServer) -> None:
         open_target(reference.url.replace("http", "ollama") + "/hexgate-demo-lmm")
     with pytest.raises(TargetFailed, match="http_404"):
         open_target(reference.url + "/v2/models/none")
-    target = open_target(reference.url + "/v1", options=OpenOptions(model_name="other"))
+    for path in ("/v1", "/v1/completions"):
+        with pytest.raises(InputError, match=r"does not serve 'other'.*does not exist") as refused:
+            open_target(reference.url + path, options=OpenOptions(model_name="other"))
+        assert refused.value.expected == f"the server serves: {MODEL}"
+        assert refused.value.hint == f"--model-name {MODEL}"
+
+
+SAID = {
+    "answers": (200, '{"choices": [{"message": {"content": "a"}}]}', True),
+    "busy": (503, "busy", True),
+    "of another parameter": (400, '{"error": {"message": "max_tokens is too small"}}', True),
+    "unknown": (404, '{"error": {"message": "The model `other` does not exist."}}', False),
+    "unknown to a gateway": (
+        400,
+        '{"error": {"message": "Invalid model name passed in model=other"}}',
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_a_model_that_is_not_listed_is_refused_where_the_server_does_not_know_it(
+    scripted: Start, case: str
+) -> None:
+    status, body, opens = SAID[case]
+
+    def answer(line: str, *_: Any) -> bytes:
+        return reply(200, MODELS) if line.startswith("GET") else reply(status, body)
+
+    server = scripted(answer)
+    options = OpenOptions(model_name="other")
+    if not opens:
+        with pytest.raises(InputError, match=r"does not serve 'other'.*the server serves: m.*--model-name m"):
+            open_target(server.url + "/v1", options=options)
+        return
+    target = open_target(server.url + "/v1", options=options)
     assert "does not list 'other'" in target.warnings[0]
-    answer = generator_of(target).generate(PROMPT, GenerateOptions())
-    assert answer.text is None
-    assert (answer.error or "").startswith("http_404: the model 'other' does not exist")
     target.close()
+
+
+def test_tls_to_a_server_that_speaks_none(reference: RunningServer) -> None:
+    with pytest.raises(TargetFailed, match="the server may speak http://"):
+        open_target(reference.url.replace("http://", "https://") + "/v1")
 
 
 def test_several_models_and_none(scripted: Start) -> None:

@@ -41,6 +41,7 @@ WRONG = [
     ("file:///m.onnx", "give /m.onnx"),
     ("dmeo:", "did you mean demo:?"),
     ("127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
+    ("localhost:9101", "an address needs its scheme: http://localhost:9101"),
     ("none.onnx", "no such model file"),
 ]
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from hexgate import __version__
-from hexgate.cli.language import set_language, text
+from hexgate.cli.language import language, set_language, text
 from hexgate.cli.lazy import LazyGroup
 from hexgate.errors import ExitCode, HexgateError
 
@@ -85,6 +85,10 @@ def _run_to_exit_code(arguments: list[str]) -> int:
     stdout = sys.stdout
     try:
         rest = set_language(arguments)
+        if language() == "zh":
+            from hexgate.cli.click_zh import speak_chinese
+
+            speak_chinese()
         result = _group().main(args=rest, prog_name="hexgate", standalone_mode=False)
     except click.ClickException as error:
         error.show()

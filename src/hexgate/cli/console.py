@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
 
-from hexgate.cli.language import text
+from hexgate.cli.language import language, text
 from hexgate.errors import HexgateError
 
 if TYPE_CHECKING:
@@ -27,15 +28,24 @@ def console() -> Console:
 
 def show_error(error: HexgateError) -> None:
     """One error, in the order that a person asks: what, where, got, expected, what next."""
-    lines = [f"{text('error', '错误')}: {error.what}"]
+    said = _translated()
+    lines = [f"{text('error', '错误')}: {said(error.what)}"]
     parts = (
         (text("where", "位置"), error.where),
-        (text("got", "得到"), error.got),
-        (text("expected", "应为"), error.expected),
-        (text("next", "下一步"), error.hint),
+        (text("got", "得到"), error.got and said(error.got)),
+        (text("expected", "应为"), error.expected and said(error.expected)),
+        (text("next", "下一步"), error.hint and said(error.hint)),
     )
     lines += [f"  {label}: {value}" for label, value in parts if value]
     click.echo("\n".join(lines), err=True)
+
+
+def _translated() -> Callable[[str], str]:
+    if language() == "en":
+        return str
+    from hexgate.cli.errors_zh import error_in_chinese
+
+    return error_in_chinese
 
 
 class Display:

@@ -21,10 +21,11 @@ from hexgate.cli.load_flags import GroupedLoad, all_flags
 from hexgate.cli.load_options import Aims, Leaving, load_options
 from hexgate.cli.opening import open_saying
 from hexgate.contract.provenance import redacted
+from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import ExitCode, HexgateError, InputError
 from hexgate.indicators.base import Job
 from hexgate.indicators.load_beside import remove_left
-from hexgate.indicators.load_run import MEASURED_BY_LOAD, measure_load, prepare
+from hexgate.indicators.load_run import MEASURED_BY_LOAD, LoadOptions, measure_load, prepare
 from hexgate.indicators.load_shard import run_shard, shared_run_id, unbegun_shard
 from hexgate.indicators.runner import Run, start_run, unmeasured
 from hexgate.load.live import Live
@@ -112,6 +113,9 @@ def command(
         start.refuse_unless_near(time.time_ns())
     leaving = Leaving(parquet=parquet, exports=not no_exports, dialect_of=dialect_of, quiet=quiet)
     leaving.refuse_what_is_missing()
+    if options.tokenizer is not None:
+        # The workers read it once the load is over: too late to find out that it is not there.
+        Tokenizer.read(options.tokenizer)
     run = _run_of(start_run(sys.argv, host_class=host_class), target, place, start)
     remove_left(out)
     saying = _saying(target, place, None if aims.flag else out, run, seed, confidence)
@@ -156,7 +160,10 @@ def _carried_out(
     watched: _Watched,
     leaving: Leaving,
 ) -> int:
-    with watched.served(), LoadDisplay(watched.live, quiet=leaving.quiet) as display:
+    with (
+        watched.served(),
+        LoadDisplay(watched.live, quiet=leaving.quiet, drain_s=_drain_s(given["options"])) as display,
+    ):
         job = Job(opened, progress=display, **given)
         if place is None:
             measured = measure_load(job, out, run, start=start, live=watched.live)
@@ -172,6 +179,12 @@ def _carried_out(
     if not leaving.quiet:
         click.echo(f"{left.document.path}: {left.document.status}", err=True)
     return ExitCode.OK if left.error is None else left.error.exit_code
+
+
+def _drain_s(options: LoadOptions) -> float | None:
+    """The longest wait at the end; a load without a length waits for all of them."""
+    has_length = options.duration_s is not None or options.stages is not None or options.ramp is not None
+    return options.drain_s if has_length else None
 
 
 def _place(shard: str | None) -> Place | None:

@@ -15,7 +15,8 @@ from hexgate.cli.console import console
 from hexgate.cli.language import text
 from hexgate.load.live import BOUNDS_S, Live, Seen
 from hexgate.load.records import Outcome
-from hexgate.report.numbers import number
+from hexgate.report.load_sentences import chinese
+from hexgate.report.numbers import THIN, number
 
 if TYPE_CHECKING:
     from rich.live import Live as Screen
@@ -30,17 +31,18 @@ _BAR = 24
 _DASH = "-"
 
 
-def display_lines(before: Seen, now: Seen) -> list[tuple[str, str]]:
+def display_lines(before: Seen, now: Seen, *, drain_s: float | None = None) -> list[tuple[str, str]]:
     """The lines of the display: what each is of, and what it says.
 
     Args:
         before: the counters some seconds ago; what is said of "now" is what happened since.
         now: the counters.
+        drain_s: the longest wait for what is in flight at the end; None where nothing bounds it.
     """
     span_s = now.elapsed_s - before.elapsed_s
     ended = sum(now.outcomes) - sum(before.outcomes)
     return [
-        (_PHASES[now.phase](), _progress(now)),
+        (text("warm-up", "预热") if _is_warm_up(now) else _PHASES[now.phase](), _progress(now, drain_s)),
         (text("rate", "速率"), _rate(now, _per_s(now.issued - before.issued, span_s))),
         (text("finished", "完成"), _per_second(_per_s(ended, span_s))),
         (text("in flight", "在途"), number(now.in_flight)),
@@ -64,7 +66,11 @@ _PHASES = {
 }
 
 
-def _progress(now: Seen) -> str:
+def _is_warm_up(now: Seen) -> bool:
+    return now.phase == "running" and now.issued < now.warmup
+
+
+def _progress(now: Seen, drain_s: float | None) -> str:
     ended = sum(now.outcomes)
     if now.phase == "reading":
         return text(
@@ -72,6 +78,14 @@ def _progress(now: Seen) -> str:
             f"{number(now.replies_read)} / {number(ended)} 个回复",
         )
     length = f"{now.elapsed_s:.0f} s"
+    if _is_warm_up(now):
+        first = min(ended, now.warmup)
+        return text(
+            f"{number(first)} of {number(now.warmup)} requests  {length}",
+            f"{number(first)} / {number(now.warmup)} 个请求  {length}",
+        )
+    if now.phase == "draining" and drain_s is not None:
+        length += text(f" (waits at most {_short(drain_s)} s)", f"（最多等 {_short(drain_s)} 秒）")
     if not now.planned:
         return text(f"{length}  {number(ended)} requests", f"{length}  {number(ended)} 个请求")
     share = min(ended / now.planned, 1.0)
@@ -148,7 +162,8 @@ def _client(before: Seen, now: Seen, span_s: float) -> str:
     cores = _per_s(now.cpu_s - before.cpu_s, span_s)
     if cores is not None:
         used = _short(cores)
-        parts.append(text(f"{used} cores by {now.workers} workers", f"{now.workers} 个工作进程用 {used} 核"))
+        by = "1 worker" if now.workers == 1 else f"{now.workers} workers"
+        parts.append(text(f"{used} cores by {by}", f"{now.workers} 个工作进程用 {used} 核"))
     return text(", ", "，").join(parts)
 
 
@@ -165,6 +180,10 @@ def _short(value: float) -> str:
     return number(float(f"{value:.3g}"))
 
 
+def _titled(name: str, said: str) -> str:
+    return text(f"{name}: {said}", f"{name}：{chinese(said)}")
+
+
 class LoadDisplay:
     """The progress of a load: lines that renew themselves on a terminal, one for each stage elsewhere, none when quiet.
 
@@ -175,12 +194,17 @@ class LoadDisplay:
         live: the counters of the load.
         title: what the lines are of.
         quiet: whether to say nothing at all.
+        drain_s: the longest wait for what is in flight at the end; None where nothing bounds it.
     """
 
-    def __init__(self, live: Live, *, title: str = "load", quiet: bool = False) -> None:
+    def __init__(
+        self, live: Live, *, title: str = "load", quiet: bool = False, drain_s: float | None = None
+    ) -> None:
         self._live = live
-        self._title = title
+        self._name = text(title, chinese(title))
+        self._title = self._name
         self._quiet = quiet
+        self._drain_s = drain_s
         self._looks: deque[Seen] = deque()
         self._lock = threading.Lock()
         self._screen: Screen | None = None
@@ -210,7 +234,7 @@ class LoadDisplay:
 
     def start(self, what: str, total: int | None) -> None:  # noqa: ARG002
         """A new stage begins; how many requests it has, the counters say too."""
-        self._title = f"{self._title.partition(':')[0]}: {what}"
+        self._title = _titled(self._name, what).replace(THIN, " ")
         if self._screen is None and not self._quiet:
             click.echo(self._title, err=True)
 
@@ -219,7 +243,7 @@ class LoadDisplay:
 
     def note(self, text: str) -> None:
         """One line for the person who watches."""
-        said = f"{self._title.partition(':')[0]}: {text}"
+        said = _titled(self._name, text)
         if self._screen is not None:
             self._screen.console.print(said, markup=False, soft_wrap=True)
         elif not self._quiet:
@@ -236,7 +260,7 @@ class LoadDisplay:
             self._looks.append(now)
             while len(self._looks) > 2 and now.elapsed_s - self._looks[1].elapsed_s >= _SPAN_S:
                 self._looks.popleft()
-            lines = display_lines(self._looks[0], now)
+            lines = display_lines(self._looks[0], now, drain_s=self._drain_s)
         table = Table.grid(padding=(0, 2))
         table.add_column(no_wrap=True)
         table.add_column(overflow="ellipsis", no_wrap=True)

@@ -24,7 +24,7 @@ from hexgate.cli.measure_options import (
     field_flag,
     model_name_flag,
 )
-from hexgate.cli.number import Finite
+from hexgate.cli.number import Finite, Whole
 from hexgate.indicators.latency_p99 import Options as LatencyOptions
 from hexgate.indicators.throughput_rps import Options as RateOptions
 from hexgate.load.dialects_of import TOOLS
@@ -88,7 +88,7 @@ def _load() -> tuple[Flag, ...]:
         field_flag(RateOptions, "load_warmup", "--warmup"),
         _flag(
             "--max-in-flight",
-            type=click.IntRange(min=1),
+            type=Whole(min=1),
             en="Cap on what a load by the clock has in flight; what waits for a slot is charged for it. [no cap]",
             zh="按时钟发送时的并发上限；等待空位的时间计入延迟。[不限]",
         ),
@@ -128,7 +128,7 @@ def _requests() -> tuple[Flag, ...]:
         ),
         _flag(
             "--turns",
-            type=click.IntRange(min=1),
+            type=Whole(min=1),
             en="Requests of a conversation; rates and counts are then of conversations. [1]",
             zh="每个对话的轮数；此时速率和数量以对话计。[1]",
         ),
@@ -177,7 +177,7 @@ def _target() -> tuple[Flag, ...]:
         TIMEOUT_S,
         _flag(
             "--workers",
-            type=click.IntRange(min=1),
+            type=Whole(min=1),
             en="Processes that send. [one a core, where the load can use them]",
             zh="发送进程数。[每核一个，按负载所需]",
         ),
@@ -196,7 +196,7 @@ def _target() -> tuple[Flag, ...]:
         ),
         _flag(
             "--server-pid",
-            type=click.IntRange(min=1),
+            type=Whole(min=1),
             en="Process of the server, on this machine. [what listens at TARGET, where that is here]",
             zh="本机上的服务端进程。[在 TARGET 地址监听的本机进程]",
         ),
@@ -230,7 +230,7 @@ def _limits() -> tuple[Flag, ...]:
             "--sweep",
             is_flag=False,
             flag_value=_DEFAULT_POINTS,
-            type=click.IntRange(2, 1000),
+            type=Whole(2, 1000),
             metavar="[N]",
             en=f"Measure N rates from low to --rate, or else to what the target serves at most. [{_DEFAULT_POINTS}]",
             zh=f"由低到高测 N 个速率，最高为 --rate，否则为目标的最大吞吐。[{_DEFAULT_POINTS}]",
@@ -264,7 +264,7 @@ def _output() -> tuple[Flag, ...]:
         ),
         click.option(
             "--metrics-port",
-            type=click.IntRange(0, 65535),
+            type=Whole(0, 65535),
             default=None,
             help=text(
                 "Serve live metrics in OpenMetrics on this port; 0 takes a free one.",

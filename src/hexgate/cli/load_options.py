@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from typing import Any
 
+from psutil import pid_exists
+
 from hexgate.errors import InputError, MissingExtra
 from hexgate.indicators.load_run import LoadOptions
 from hexgate.indicators.throughput_rps import Options as RateOptions
@@ -100,6 +102,13 @@ def load_options(chosen: Mapping[str, Any], aims: Aims) -> LoadOptions:
         )
     for url in given.get("server_metrics", ()):
         metrics_address(url)
+    if "server_pid" in given and not pid_exists(given["server_pid"]):
+        raise InputError(
+            "there is no such process on this machine",
+            where="--server-pid",
+            got=str(given["server_pid"]),
+            hint="give the id of the server's process, or take the flag out",
+        )
     if "slo" in given:
         Slo.parse(given["slo"])
     if aims.flag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from hexgate.indicators.load_exports import (
 from hexgate.indicators.load_folder import read_load_folder
 from hexgate.indicators.load_statistics import load_statistics, statistics_mistakes
 
-__all__ = ["write_exports", "write_load_report"]
+__all__ = ["folder_statistics", "write_exports", "write_load_report", "write_rates_report"]
 
 
 def write_exports(folder: Path, *, parquet: bool = False) -> list[Path]:
@@ -50,6 +51,25 @@ def write_exports(folder: Path, *, parquet: bool = False) -> list[Path]:
     return written
 
 
+def write_rates_report(document: Path, lang: Literal["en", "zh"] = "en") -> Path:
+    """Write the page of a search or a sweep beside its document, ``report.html``.
+
+    Args:
+        document: what `run_search` or `run_sweep` left.
+        lang: the language that it opens in; the other one is a button away.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: if the disk does not take it.
+    """
+    from hexgate.report.load_rates_html import render_rates_html
+
+    page = render_rates_html(json.loads(document.read_bytes()), lang=lang)
+    return _write(document.parent / REPORT, page.encode("utf-8"))
+
+
 def write_load_report(folder: Path, out: Path | None = None, lang: Literal["en", "zh"] = "en") -> Path:
     """Write the HTML report of a load, however it ended: one file that loads nothing from outside.
 
@@ -74,6 +94,15 @@ def write_load_report(folder: Path, out: Path | None = None, lang: Literal["en",
         files["replies.jsonl"] = str(replies["path"])
     page = render_load_html(_statistics(folder, load.ids), sampled_replies(load), files, lang=lang)
     return _write(out or folder / REPORT, page.encode("utf-8"))
+
+
+def folder_statistics(folder: Path) -> Mapping[str, Any]:
+    """Every figure of the load in a folder, ``hexgate/load_statistics/1.x``.
+
+    Raises:
+        EvidenceError: if there is no artifact of a load, or one of its files is not what was written.
+    """
+    return _statistics(folder, read_load_folder(folder).ids)
 
 
 @lru_cache(maxsize=1)

@@ -10,9 +10,10 @@ import click
 from rich.table import Table
 
 from hexgate.cli.console import console, show_error
-from hexgate.cli.language import text
+from hexgate.cli.language import language, text
 from hexgate.cli.load_display import LoadDisplay
 from hexgate.cli.load_options import Aims, Leaving
+from hexgate.cli.load_outputs import write_rates_report
 from hexgate.cli.load_told import leave
 from hexgate.errors import ExitCode, HexgateError
 from hexgate.indicators.base import Job, Progress
@@ -22,6 +23,7 @@ from hexgate.indicators.sheet import Run
 from hexgate.load.live import Live
 from hexgate.load.search import Ended, Probe, Verdict
 from hexgate.load.slo_judge import Kept
+from hexgate.report.load_sentences import chinese
 from hexgate.report.numbers import number
 
 __all__ = ["at_several_rates"]
@@ -54,7 +56,8 @@ def _probe_line(probe: Probe) -> str:
         Verdict.UNDECIDED: text("undecided", "无法判定"),
         Verdict.INVALID: text("client too slow", "客户端过慢"),
     }[probe.answer.verdict]
-    return f"  {_short(probe.rate_rps)}/s, {_short(probe.seconds)} s: {verdict} ({probe.answer.why})"
+    why = text(probe.answer.why, chinese(probe.answer.why))
+    return f"  {_short(probe.rate_rps)}/s, {_short(probe.seconds)} s: {verdict} ({why})"
 
 
 def _step_line(step: Step) -> str:
@@ -68,6 +71,7 @@ def _conclude_search(searched: Searched, out: Path, leaving: Leaving) -> int:
         console().print(_table(searched.steps))
         click.echo(_found_line(searched), err=True)
         click.echo(f"{searched.path}", err=True)
+    _leave_page(searched.path, leaving)
     if searched.folder is not None and leaving.exports:
         leave(out / searched.folder, leaving)
     return _code(
@@ -105,11 +109,25 @@ def _conclude_sweep(swept: Swept, out: Path, leaving: Leaving) -> int:
             rate = _short(swept.served_rps)
             click.echo(text(f"served at most: {rate}/s", f"最大吞吐：{rate}/s"), err=True)
         click.echo(f"{swept.path}", err=True)
+    _leave_page(swept.path, leaving)
     if leaving.exports:
         quiet = Leaving(parquet=leaving.parquet, quiet=True)
         for step in swept.points:
             leave(out / step.folder, quiet)
     return _code(swept.error, stopped=swept.ended == "stopped", client=swept.ended == "client") or ExitCode.OK
+
+
+def _leave_page(document: Path, leaving: Leaving) -> None:
+    """Write the page of a search or a sweep. What cannot be written is said, and does not undo the loads."""
+    if not leaving.exports:
+        return
+    try:
+        written = write_rates_report(document, language())
+    except HexgateError as error:
+        show_error(error)
+        return
+    if not leaving.quiet:
+        click.echo(f"{written}", err=True)
 
 
 def _code(error: HexgateError | None, *, stopped: bool, client: bool) -> int:

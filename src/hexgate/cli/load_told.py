@@ -11,9 +11,10 @@ from rich.text import Text
 
 from hexgate.cli.console import console, show_error
 from hexgate.cli.language import language, text
+from hexgate.cli.load_endings import show_reasons, show_summary, unread_metrics
 from hexgate.cli.load_options import Leaving
-from hexgate.cli.load_outputs import write_exports, write_load_report
-from hexgate.cli.run import conclude_measured
+from hexgate.cli.load_outputs import folder_statistics, write_exports, write_load_report
+from hexgate.cli.run import gravest_code, show_measured
 from hexgate.errors import HexgateError
 from hexgate.indicators.load_probe import judge_folder
 from hexgate.indicators.sheet import Measured
@@ -21,6 +22,7 @@ from hexgate.load.records import Records
 from hexgate.load.slo import Slo
 from hexgate.load.slo_judge import Judged, Kept
 from hexgate.load.translate import SHARES, Translated, Translation, translate
+from hexgate.report.load_sentences import chinese
 from hexgate.report.numbers import number
 
 __all__ = ["conclude_load", "judged_lines", "leave", "translated", "translation_notes"]
@@ -32,8 +34,19 @@ def conclude_load(measured: Sequence[Measured], out: Path, leaving: Leaving) -> 
     Returns:
         The exit code of what was measured.
     """
-    code = conclude_measured(measured, quiet=leaving.quiet)
     first = measured[0]
+    try:
+        statistics = folder_statistics(out)
+    except HexgateError:
+        # Told below, by what writes them.
+        statistics = None
+    show_reasons(measured, statistics)
+    if not leaving.quiet:
+        if statistics is not None:
+            show_summary(statistics)
+        show_measured(measured)
+        for line in unread_metrics(first):
+            click.echo(line, err=True)
     if not leaving.quiet and first.artifact.data["method"].get("slo"):
         judged, reasons = judge_folder(first, Slo.from_json(first.artifact.data["method"]["slo"]))
         if reasons:
@@ -51,7 +64,7 @@ def conclude_load(measured: Sequence[Measured], out: Path, leaving: Leaving) -> 
                 console().print(table)
             for line in translation_notes(found):
                 click.echo(f"  {line}", err=True)
-    return code
+    return gravest_code(measured)
 
 
 def leave(folder: Path, leaving: Leaving) -> None:
@@ -69,7 +82,10 @@ def leave(folder: Path, leaving: Leaving) -> None:
 
 def judged_lines(judged: Sequence[Judged]) -> list[str]:
     """A line for each term: whether the load kept it, and by which numbers."""
-    return [f"{_KEPT[one.kept]()}  {one.term}: {one.why}" for one in judged]
+    return [
+        f"{_KEPT[one.kept]()}  {one.term}{text(': ', '：')}{text(one.why, chinese(one.why))}"
+        for one in judged
+    ]
 
 
 _KEPT = {
@@ -96,11 +112,11 @@ def translated(found: Translation) -> list[Table]:
         cells = [number(one.n), *(_short(value) for value in (one.mean, one.std, *one.percentiles))]
         if one.mean is None:
             cells = [number(one.n), *(["-"] * (2 + len(SHARES)))]
-        requests.add_row(Text(one.measure.name), Text(one.measure.formula), *cells)
+        requests.add_row(Text(one.measure.name), Text(_labelled(one.measure.formula)), *cells)
     rates = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for rate in found.rates:
         value = "-" if rate.value is None else f"{_short(rate.value)}{rate.unit and ' ' + rate.unit}"
-        rates.add_row(Text(rate.name), value)
+        rates.add_row(Text(_labelled(rate.name)), value)
     return [requests, rates]
 
 
@@ -110,7 +126,27 @@ def translation_notes(found: Translation) -> list[str]:
     said |= {
         rate.name: text(*rate.why) for rate in found.rates if rate.value is None or rate.name == "duration"
     }
-    return [_symbols(), *(f"{name}: {note}" for name, note in said.items())]
+    return [_symbols(), *(f"{_labelled(name)}{text(': ', '：')}{note}" for name, note in said.items())]
+
+
+_LABELS = {
+    "requests": "请求数",
+    "output tokens": "输出 token",
+    "prompt tokens": "提示词 token",
+    "duration": "时长",
+    "request throughput": "请求吞吐",
+    "output token throughput": "输出 token 吞吐",
+    "total token throughput": "总 token 吞吐",
+    "each event gap": "每个事件间隔",
+    "each event gap, pooled": "全部回复的每个事件间隔",
+    "gaps of tokens, 0 within an event": "token 间隔，同一事件内为 0",
+    "(l - t0) / received events": "(l - t0) / 收到的事件数",
+}
+"""Labels that are words; a tool's own names and its formulas stay as they are."""
+
+
+def _labelled(name: str) -> str:
+    return text(name, _LABELS.get(name, name))
 
 
 def _noted(one: Translated) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hexgate.cli.language import text
-from hexgate.cli.number import Finite, number
+from hexgate.cli.number import Finite, Whole, number
 
 __all__ = [
     "API_KEY_ENV",
@@ -34,13 +34,13 @@ Flag = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LIMIT: Flag = click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     default=None,
     help=text("Use only the first N items; the artifact says so.", "只用前 N 条；结果里会注明。"),
 )
 SEED: Flag = click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=0,
     show_default=True,
     help=text("Seed of everything random.", "随机种子。"),

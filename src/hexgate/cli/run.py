@@ -40,7 +40,7 @@ from hexgate.targets.registry import OpenOptions
 __all__ = [
     "Request",
     "command",
-    "conclude_measured",
+    "gravest_code",
     "measure_all",
     "open_and_say",
     "show_measured",
@@ -124,18 +124,9 @@ def show_measured(measured: Sequence[Measured]) -> None:
             click.echo(f"{one.artifact.path}", err=True)
 
 
-def conclude_measured(measured: Sequence[Measured], *, quiet: bool) -> int:
-    """Say each reason why something measured in one go is not complete, once; then the table.
-
-    Returns:
-        The gravest exit code among them.
-    """
-    errors = {one.error.what: one.error for one in measured if one.error is not None}
-    for error in errors.values():
-        show_error(error)
-    if not quiet:
-        show_measured(measured)
-    codes = {ExitCode.OK, *(error.exit_code for error in errors.values())}
+def gravest_code(measured: Sequence[Measured]) -> int:
+    """The gravest exit code among what was measured in one go."""
+    codes = {ExitCode.OK, *(one.error.exit_code for one in measured if one.error is not None)}
     return next(code for code in _GRAVEST if code in codes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hexgate.cli.language import text
-from hexgate.cli.number import Finite
+from hexgate.cli.number import Finite, Whole
 from hexgate.errors import ExitCode, InputError
 from hexgate.reference.endpoint import serve_forever
 
@@ -37,7 +37,7 @@ def _announce(url: str) -> None:
 )
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     default=8000,
     show_default=True,
     help=text("Port; 0 takes a free one.", "端口；0 表示任选空闲端口。"),

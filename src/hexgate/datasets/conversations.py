@@ -1,4 +1,4 @@
-"""Conversations of several turns, from data with ``turns`` or ``messages``."""
+"""Conversations of several turns, from data with ``turns``, ``messages`` or ``conversations`` (ShareGPT)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from hexgate.errors import InputError
 if TYPE_CHECKING:
     from hexgate.datasets.prompts import Prompt
 
-__all__ = ["Conversation", "conversations", "read_messages"]
+__all__ = ["Conversation", "conversations", "read_messages", "read_sharegpt"]
 
 _SYSTEM = frozenset({"system", "developer"})
+_HUMAN = frozenset({"human", "user"})
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def conversations(prompts: Iterable[Prompt], turns: int, *, where: str) -> tuple
             f"no conversation has {turns} turns",
             where=where,
             got=f"{longest} in the longest",
-            expected="rows with turns: [...] or messages: [...]",
+            expected="rows with turns: [...], messages: [...] or conversations: [...]",
             hint="lower --turns, or give conversations with more",
         )
     return found, left_out
@@ -91,6 +92,25 @@ def read_messages(messages: Any) -> tuple[str | None, tuple[str, ...]]:
     if not turns:
         raise RowFault("'messages' has no message of a user")
     return system, tuple(turns)
+
+
+def read_sharegpt(messages: Any) -> tuple[str | None, tuple[str, ...]]:
+    """The system message and the texts of the human in a list of messages, as ShareGPT files have it.
+
+    Whoever else speaks in them (``gpt``, ``chatgpt``, ``bing`` …) is left to the measured model. A message without
+    text is passed over, as such files hold many; () where no human says anything.
+
+    Raises:
+        RowFault: if it is no such list.
+    """
+    if not isinstance(messages, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("from"), str) and isinstance(one.get("value"), str)
+        for one in messages
+    ):
+        raise RowFault("'conversations' is not a list of messages with 'from' and 'value'")
+    said = [(one["from"], one["value"]) for one in messages if one["value"].strip()]
+    system = said[0][1] if said and said[0][0] == "system" else None
+    return system, tuple(value for who, value in said if who in _HUMAN)
 
 
 def _text(content: Any) -> str | None:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hexgate.datasets.conversations import read_messages
+from hexgate.datasets.conversations import read_messages, read_sharegpt
 from hexgate.datasets.embedded import data_path
 from hexgate.datasets.faults import RowFault
 from hexgate.datasets.rows import Row, check_text, iter_objects, pick, read_rows, row_id
+from hexgate.errors import DataError
 
 __all__ = ["Prompt", "PromptSet", "read_prompts"]
 
 ID_KEYS = ("id", "question_id")
 TEXT_KEYS = ("prompt", "text", "question", "turns")
 MESSAGES_KEY = "messages"
+SHAREGPT_KEY = "conversations"
 GROUP_KEYS = ("group", "category")
 
 
@@ -37,7 +39,7 @@ class Prompt:
     turns: tuple[str, ...] = ()
     """All turns of a conversation, the first included; just the text where there is one."""
     system: str | None = None
-    """The system message of a row with ``messages``, if it has one."""
+    """The system message of a row with ``messages`` or ``conversations``, if it has one."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class PromptSet:
     prompts_total: int
     """Prompts in the file, whatever the limit."""
     prompts: tuple[Prompt, ...]
-    """The first prompts, up to the limit."""
+    """The first prompts, up to the limit; ShareGPT conversations without a word of a human are left out."""
     split: str | None = None
     """The split that the file states."""
 
@@ -74,7 +76,8 @@ def read_prompts(source: str | Path, *, limit: int | None = None, messages: bool
 
     A row has ``prompt``, ``text`` or ``question`` (a string), or ``turns`` (a list of strings), and may have
     ``id`` or ``question_id``, ``lang``, ``group`` or ``category``, and ``frame``. A plain text file has one
-    prompt a line.
+    prompt a line. A row with ``conversations`` is one of a ShareGPT file: its turns are what the human says, and its
+    id is its number, as ids repeat in such files.
 
     Args:
         source: a JSON, JSON Lines, CSV or text file, or ``demo:`` for the embedded prompts.
@@ -95,6 +98,8 @@ def read_prompts(source: str | Path, *, limit: int | None = None, messages: bool
         for row, fields in iter_objects(rows):
             try:
                 prompt = _prompt(row, fields, messages=messages)
+                if prompt is None:
+                    continue
             except RowFault as error:
                 rows.faults.add(row.where, str(error))
                 continue
@@ -103,6 +108,8 @@ def read_prompts(source: str | Path, *, limit: int | None = None, messages: bool
             places.setdefault(prompt.id, row.where)
             prompts.append(prompt)
     rows.faults.raise_if_any("prompts")
+    if not prompts:
+        raise DataError("no human says anything in any conversation", where=str(rows.path))
     return PromptSet(
         name=_optional(rows.header, ("name",)) or rows.path.name,
         path=rows.path,
@@ -113,22 +120,26 @@ def read_prompts(source: str | Path, *, limit: int | None = None, messages: bool
     )
 
 
-def _prompt(row: Row, fields: Mapping[str, Any], *, messages: bool) -> Prompt:
-    keys = (*TEXT_KEYS, MESSAGES_KEY) if messages else TEXT_KEYS
+def _prompt(row: Row, fields: Mapping[str, Any], *, messages: bool) -> Prompt | None:
+    keys = (*TEXT_KEYS, SHAREGPT_KEY, MESSAGES_KEY) if messages else (*TEXT_KEYS, SHAREGPT_KEY)
     key, value = pick(fields, keys)
     if key is None:
         raise RowFault(f"has no prompt ({', '.join(keys)})")
     system = None
     if key == MESSAGES_KEY:
         system, value = read_messages(value)
-        check_text("system message", system or "")
+    elif key == SHAREGPT_KEY:
+        system, value = read_sharegpt(value)
+        if not value:
+            return None
+    check_text("system message", system or "")
     turns = list(value) if isinstance(value, (list, tuple)) else [value]
     if not turns or not all(isinstance(turn, str) and turn.strip() for turn in turns):
         raise RowFault(f"the prompt {key!r} is empty or not a string")
     for turn in turns:
         check_text("prompt", turn)
     return Prompt(
-        id=row_id(row, fields, ID_KEYS),
+        id=str(row.index) if key == SHAREGPT_KEY else row_id(row, fields, ID_KEYS),
         text=turns[0],
         lang=_optional(fields, ("lang",)),
         group=_optional(fields, GROUP_KEYS),

@@ -43,7 +43,11 @@ class Tokenizer:
         try:
             data = file.read_bytes()
         except OSError as error:
-            raise DataError(f"the tokenizer cannot be read ({error.strerror})", where=str(file)) from None
+            raise DataError(
+                f"the tokenizer cannot be read ({error.strerror})",
+                where=str(file),
+                hint="check the path given with --tokenizer",
+            ) from None
         try:
             inner = tokenizers.Tokenizer.from_buffer(data)
         except Exception as error:  # noqa: BLE001 - the library raises no narrower class

@@ -144,11 +144,11 @@ class LatencyP99:
             values=values,
             counts=counts,
             intervals=intervals,
-            missing=_missing(values, recorded=gaps is not None),
+            missing=_missing(values, load.why_none, recorded=gaps is not None),
             cannot_certify=load.uncertified(self.name, values),
             invalid_reasons=(
                 *load.faults(in_process=method["in_process"]),
-                *(() if n else ("no request succeeded",)),
+                *(() if n else (load.why_none,)),
             ),
         )
 
@@ -203,7 +203,7 @@ def _histogram(found: Latencies, name: str) -> dict[str, Any] | None:
     return {"edges_ms": bins["edges"], "counts": bins["counts"]} if bins["counts"] else None
 
 
-def _missing(values: Mapping[str, Any], *, recorded: bool) -> dict[str, str]:
+def _missing(values: Mapping[str, Any], why_none: str, *, recorded: bool) -> dict[str, str]:
     if not values["requests"]:
         reasons = {}
     elif recorded:
@@ -211,7 +211,7 @@ def _missing(values: Mapping[str, Any], *, recorded: bool) -> dict[str, str]:
     else:
         reasons = WHY_NOT | {"gap_p50_ms": _NO_GAPS, "gap_p99_ms": _NO_GAPS}
     return {
-        name: reasons.get(name, reasons.get(name.partition("_")[0], "no request succeeded"))
+        name: reasons.get(name, reasons.get(name.partition("_")[0], why_none))
         for name in measures(LatencyP99.name)
         if values[name] is None
     }

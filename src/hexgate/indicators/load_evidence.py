@@ -7,23 +7,29 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from hexgate.contract.evidence import EvidenceReader
 from hexgate.contract.schema import measures
 from hexgate.errors import EvidenceError, InputError
 from hexgate.indicators.base import Counts
 from hexgate.indicators.load_clocks import UNHELD, Clocks
 from hexgate.load.arrivals import ArrivalTest, arrival_test
+from hexgate.load.errand import Stopped
 from hexgate.load.figures import Outcomes, outcomes
 from hexgate.load.health import LEAST_BUSY, ClientHealth, cache_suspicion, client_health
 from hexgate.load.merge import of_shard
 from hexgate.load.plan import LoadKind, Plan
-from hexgate.load.records import Records
+from hexgate.load.records import Outcome, Records
 from hexgate.load.server_times import server_times
 from hexgate.load.shard import Place
 from hexgate.load.spans import busy_ratio, timed_window
 from hexgate.stats.histogram import LogHistogram
 
-__all__ = ["LoadEvidence", "ShardRun", "load_evidence"]
+__all__ = ["STOPPED_EARLY", "LoadEvidence", "ShardRun", "load_evidence", "why_none"]
+
+STOPPED_EARLY = "the load was stopped before its end: "
+"""What the reason against a load that was stopped begins with."""
 
 _CLIENT = "client_"
 """What the accounts of the clients of a merged load are called, before the index of the shard."""
@@ -178,7 +184,7 @@ class LoadEvidence:
         shards = self.shards
         if not shards:
             stopped = self.run.get("stopped")
-            ended = () if stopped is None else (f"the load was stopped before its end: {stopped}",)
+            ended = () if stopped is None else (f"{STOPPED_EARLY}{self._stopped(stopped)}",)
             return *ended, *self._health(None, in_process=in_process).reasons, *bursts
         return (
             *(f"shard {shard.place} {shard.lacking}" for shard in shards if shard.lacking is not None),
@@ -188,6 +194,24 @@ class LoadEvidence:
             *self._empty_slots(in_process=in_process),
             *bursts,
         )
+
+    @property
+    def why_none(self) -> str:
+        """Why no timed request succeeded, where none did."""
+        seen = self.outcomes
+        return why_none(sent=seen.sent, warmup=seen.warmup, stopped_ns=self.stopped_ns)
+
+    def _stopped(self, why: str) -> str:
+        """Why the load was stopped; of too many failures, how many."""
+        if why != Stopped.ERRORS.value:
+            return why
+        counts = sum(
+            (np.bincount(rows["outcome"], minlength=len(Outcome)) for rows in self.records.chunks()),
+            start=np.zeros(len(Outcome), dtype=np.int64),
+        )
+        sent = int(counts.sum() - counts[Outcome.NOT_SENT])
+        failed = sent - int(counts[Outcome.OK])
+        return f"{failed} of {sent} requests failed, {100 * failed / sent:.3g} %"
 
     def _health(self, shard: ShardRun | None, *, in_process: bool) -> ClientHealth:
         """The health of the client of a shard, or of the only one there is."""
@@ -230,6 +254,13 @@ class LoadEvidence:
             return []
         slots = self.plan.concurrency
         return [f"on average {busy * slots:.3g} of the {slots} slots of all shards had a request"]
+
+
+def why_none(*, sent: int, warmup: int, stopped_ns: int | None) -> str:
+    """Why no timed request succeeded: the load may have been stopped before the first of them was sent."""
+    if stopped_ns is not None and warmup and not sent:
+        return "stopped during the warm-up"
+    return "no request succeeded"
 
 
 def _unlike_hosts(shards: Sequence[ShardRun]) -> Sequence[str]:

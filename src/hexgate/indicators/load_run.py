@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Mapping
@@ -13,10 +12,12 @@ from typing import Any
 
 from hexgate.contract.evidence import EvidenceWriter
 from hexgate.datasets.tokenizer import Tokenizer
-from hexgate.errors import HexgateError, InputError, TargetFailed
+from hexgate.errors import HexgateError, InputError
 from hexgate.indicators.base import Job
 from hexgate.indicators.latency_p99 import latency_method
 from hexgate.indicators.load_beside import remove_left
+from hexgate.indicators.load_title import counted, load_title
+from hexgate.indicators.load_unanswered import told_where_none_answered
 from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.sheet import Measured, Run, Sheet
 from hexgate.indicators.throughput_rps import throughput_method
@@ -24,8 +25,9 @@ from hexgate.indicators.workload import Workload, carry_out, workload
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import DRAIN_S
 from hexgate.load.live import Live
+from hexgate.load.pacers import length_s, warmup_rps
 from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp, parse_stages
-from hexgate.load.slo import Slo
+from hexgate.load.slo import TIMES, Slo
 from hexgate.load.start import Start
 from hexgate.load.trace import replay
 from hexgate.meters.recorder import Recorder
@@ -46,7 +48,6 @@ MEASURED_BY_LOAD = ("latency_p99", "throughput_rps")
 """What a load measures."""
 LOAD_STEM = "load"
 """What the names of its evidence begin with; both artifacts name the same files."""
-_MOST_SAID = 300
 
 
 @dataclass(frozen=True)
@@ -214,9 +215,13 @@ def prepare(job: Job, load: Workload | None = None) -> Prepared:
     chosen: LoadOptions = job.options
     slo = None if chosen.slo is None else Slo.parse(chosen.slo)
     load = workload_of(job) if load is None else load
+    if slo is not None and load.mode != "text":
+        _refuse_times_of_streams(slo, load.mode)
     plan, what = _plan(job, chosen, load)
     kept: dict[str, Any] = {} if slo is None else {"slo": slo.to_json()}
     sent: dict[str, Any] = {"max_tokens": chosen.max_tokens, "workers": chosen.workers}
+    if chosen.max_error_ratio is not None:
+        sent["max_error_ratio"] = chosen.max_error_ratio
     if chosen.replay is not None:
         sent |= {"trace": chosen.replay.name, "time_scale": chosen.time_scale}
     methods = {
@@ -224,6 +229,17 @@ def prepare(job: Job, load: Workload | None = None) -> Prepared:
         "throughput_rps": throughput_method(plan, load, windows=chosen.windows, **sent) | kept,
     }
     return Prepared(load, plan, methods, what)
+
+
+def _refuse_times_of_streams(slo: Slo, mode: str) -> None:
+    for term in slo.terms:
+        if term.measure in TIMES and term.measure != "e2e_ms":
+            raise InputError(
+                f"{mode} do not come in pieces: there is no {term.measure} to bound",
+                where="--slo",
+                got=str(term),
+                hint="bound e2e_ms, or a ratio",
+            )
 
 
 def _plan(job: Job, chosen: LoadOptions, load: Workload) -> tuple[Plan, str]:
@@ -236,24 +252,29 @@ def _plan(job: Job, chosen: LoadOptions, load: Workload) -> tuple[Plan, str]:
     }
     amount: dict[str, Any] = {"requests": chosen.requests, "duration_s": chosen.duration_s}
     thing = "requests" if load.turns == 1 else f"conversations of {load.turns} turns"
-    length = f", {chosen.requests} {thing}" if chosen.requests else ""
+    length = f"{counted(chosen.requests)} {thing}" if chosen.requests else ""
     if chosen.duration_s:
-        length = f", {chosen.duration_s:g} s"
+        length = f"{chosen.duration_s:g} s"
+    told: dict[str, Any] = {"warmup": chosen.warmup, "length": length}
     caps = [cap for cap in (chosen.max_in_flight, load.most_in_flight) if cap is not None]
     units_open: dict[str, Any] = units | {"max_in_flight": min(caps, default=None)}
     paced: dict[str, Any] = {"arrival": Arrival(chosen.arrival), "burstiness": chosen.burstiness}
     if chosen.replay is not None:
         plan = replay(chosen.replay, time_scale=chosen.time_scale, **units_open, **amount)
-        return plan, f"the trace {chosen.replay.name}{length}"
+        return plan, load_title(f"the trace {chosen.replay.name}", **told)
     if chosen.stages is not None or chosen.ramp is not None:
         shape = parse_stages(chosen.stages) if chosen.stages is not None else parse_ramp(chosen.ramp or "")
-        return open_loop(shape=shape, **paced, **units_open), f"{chosen.stages or chosen.ramp} {thing}/s"
+        name = f"stages {chosen.stages}" if chosen.stages else f"ramp {chosen.ramp}"
+        told |= {"warmup_rps": warmup_rps(shape), "timed_s": length_s(shape)}
+        plan = open_loop(shape=shape, **paced, **units_open)
+        return plan, load_title(f"{name} ({thing}/s:s)", **told)
     if chosen.rate_rps is not None:
         plan = open_loop(rate_rps=chosen.rate_rps, **paced, **units_open, **amount)
-        return plan, f"{chosen.rate_rps:g} {thing}/s{length}"
-    return closed_loop(
-        concurrency=chosen.concurrency, **units, **amount
-    ), f"{chosen.concurrency} in flight{length}"
+        timed_s = chosen.duration_s or (chosen.requests or 0) / chosen.rate_rps
+        told |= {"warmup_rps": chosen.rate_rps, "timed_s": timed_s}
+        return plan, load_title(f"{chosen.rate_rps:g} {thing}/s", **told)
+    plan = closed_loop(concurrency=chosen.concurrency, **units, **amount)
+    return plan, load_title(f"{counted(chosen.concurrency)} in flight", **told)
 
 
 def measure_load(
@@ -323,35 +344,9 @@ def measure_load(
                 if isinstance(stopped, InputError):
                     sheet.fail(str(stopped), writer, writer.finish())
                 else:
-                    measured.append(_unanswered(sheet.conclude(writer, stopped), stopped))
+                    measured.append(told_where_none_answered(sheet.conclude(writer, stopped), stopped))
     except OSError as error:
         raise unwritable(error, shared) from None
     if isinstance(stopped, InputError):
         raise stopped
     return measured
-
-
-def _unanswered(measured: Measured, stopped: HexgateError | None) -> Measured:
-    """Where not one request got an answer, that is the target's failure, told in the target's words."""
-    counts = measured.artifact.data["counts"]
-    if stopped is not None or counts["succeeded"] or not counts["errored"]:
-        return measured
-    failed = TargetFailed(
-        f"no request succeeded: all {counts['errored']} failed",
-        where=str(measured.artifact.data["subject"]["uri"]),
-        got=_first_error(measured),
-        hint=f"look at the server's log; every reply is kept in {LOAD_STEM}.replies.jsonl",
-    )
-    return replace(measured, error=failed)
-
-
-def _first_error(measured: Measured) -> str | None:
-    """What became of the first request that failed."""
-    reader = measured.artifact.evidence()
-    if "replies" not in reader.names:
-        return None
-    with reader.path("replies").open("rb") as file:
-        for line in file:
-            if error := json.loads(line).get("error"):
-                return str(error)[:_MOST_SAID]
-    return None

@@ -69,6 +69,8 @@ class Swept:
     """Its document."""
     error: HexgateError | None
     """What ended it before its end; None where it came to it."""
+    retried: tuple[Step, ...] = ()
+    """Loads that this machine was too busy for, and that were measured a second time."""
 
 
 def run_search(job: Job, folder: Path, run: Run, watch: Watch, told: Callable[[Probe], None]) -> Searched:
@@ -138,7 +140,8 @@ def run_sweep(
     """Measure a target at several rates, and leave ``sweep.json`` however it ends.
 
     The highest rate is that of the options; where they have none it is what the target serves at most, found with
-    short loads at doubled rates.
+    short loads at doubled rates. A load that this machine was too busy for is measured once more; if it is again,
+    the sweep ends there, as higher rates ask more of it.
 
     Args:
         job: the target, its data and `LoadOptions`, whose `duration_s` every load lasts.
@@ -156,6 +159,7 @@ def run_sweep(
     finder = Prober(job, folder, "sweep/finding", run, watch, None)
     prober = Prober(job, folder, "sweep", run, watch, slo)
     served, ended, error = None, "complete", None
+    retried: list[Step] = []
     try:
         most = chosen.rate_rps
         if most is None:
@@ -165,6 +169,11 @@ def run_sweep(
             step = prober.measure(rate, chosen.duration_s or _SHORT_S)
             told(step)
             if step.reasons:
+                # One disturbance says nothing of what this machine can send.
+                retried.append(step)
+                step = prober.measure(rate, chosen.duration_s or _SHORT_S)
+                told(step)
+            if step.reasons:
                 ended = "client"
                 break
     except KeyboardInterrupt:
@@ -173,7 +182,8 @@ def run_sweep(
         raise
     except (EvidenceError, TargetFailed) as failed:
         ended, error = "stopped", failed
-    swept = Swept(tuple(prober.steps), served, ended, folder / SWEEP, error)
+    points = tuple(step for step in prober.steps if not any(step is one for one in retried))
+    swept = Swept(points, served, ended, folder / SWEEP, error, tuple(retried))
     _write(
         swept.path,
         {
@@ -182,8 +192,8 @@ def run_sweep(
             "slo": None if slo is None else slo.to_json(),
             "ended": ended,
             "served_rps": served,
-            "points": [step.to_json() for step in prober.steps],
-            "probes": [step.to_json() for step in finder.steps],
+            "points": [step.to_json() for step in points],
+            "probes": [step.to_json() for step in (*finder.steps, *retried)],
         },
     )
     return swept

@@ -8,6 +8,7 @@ from typing import Any
 
 from hexgate.contract.schema import schema_mistakes
 from hexgate.indicators.latency_p99 import WHY_NOT
+from hexgate.indicators.load_evidence import why_none
 from hexgate.indicators.load_examples import failures, slowest
 from hexgate.indicators.load_folder import LoadFolder
 from hexgate.indicators.load_hosts import (
@@ -23,7 +24,8 @@ from hexgate.load.figures import ThroughputFigures, throughput
 from hexgate.load.latencies import SHARES, Latencies, latencies
 from hexgate.load.server_times import server_times
 from hexgate.load.slo import Slo
-from hexgate.load.spans import lag_ms, queued_ms
+from hexgate.load.spans import ended_well_inside, lag_ms, queued_ms, timed_window
+from hexgate.load.tokens import output_tokens
 from hexgate.stats.distribution import Distribution, distributions
 from hexgate.stats.histogram import LogHistogram
 from hexgate.stats.log_bins import log_bins
@@ -42,7 +44,6 @@ _TIMES = (
     *("tpot", "gap", "gap_max", "queue", "dispatch_lag", "loop_lag"),
 )
 _BUCKETED = "a histogram of at most 0.4 % error"
-_NO_SUCCESS = "no request succeeded"
 
 
 def load_statistics(load: LoadFolder) -> Json:
@@ -148,7 +149,7 @@ def _exact(values: Distribution, level: float, assumed: Mapping[str, int]) -> Js
         "bounds": bounds,
         **assumed,
         "precision": "exact",
-        "histogram": log_bins(values.histogram),
+        "histogram": values.log_bins(),
     }
 
 
@@ -175,7 +176,8 @@ def _asked(load: LoadFolder, method: Mapping[str, Any], rates: ThroughputFigures
         "kind": method.get("kind"),
         "arrival": method.get("arrival"),
         "rate_rps": None if rates is None else rates.requested_rps,
-        "concurrency": method.get("concurrency"),
+        # In `method`, an open loop without a cap has 0.
+        "concurrency": method.get("concurrency") or None,
         "duration_s": method.get("duration_s"),
         "requests": None if plan is None else plan.timed,
         "turns": 1 if plan is None else plan.turns,
@@ -210,7 +212,7 @@ def _outcomes(rates: ThroughputFigures | None) -> Json:
 
 
 def _rates(load: LoadFolder, rates: ThroughputFigures | None) -> Json:
-    blank: Json = {"requests_per_s": None, "output_tokens_per_s": None}
+    blank: Json = {"requests_per_s": None, "output_tokens_per_s": None, "total_tokens_per_s": None}
     if rates is None or rates.window_s is None:
         return blank
     seconds = None if load.plan is None else whole_seconds(load.records, load.plan, load.stopped_ns)
@@ -223,8 +225,31 @@ def _rates(load: LoadFolder, rates: ThroughputFigures | None) -> Json:
             "min": None if speed is None else speed.minimum,
             "max": None if speed is None else speed.maximum,
             "std": None if speed is None else speed.std,
+            "seconds_mean": None if speed is None else speed.mean,
+        }
+    total = _total_tokens(load)
+    if total is not None:
+        blank["total_tokens_per_s"] = {
+            "mean": total / rates.window_s,
+            **dict.fromkeys(("min", "max", "std")),
         }
     return blank
+
+
+def _total_tokens(load: LoadFolder) -> int | None:
+    """Tokens of prompts and replies of what ended well inside the window; None where a reply has no count of both."""
+    window = None if load.plan is None else timed_window(load.records, load.plan, load.stopped_ns)
+    if load.plan is None or window is None:
+        return None
+    total = found = 0
+    for rows in load.records.chunks():
+        inside = ended_well_inside(rows, load.plan, window)
+        output, prompt = output_tokens(inside)[0], inside["prompt_tokens"]
+        if (output < 0).any() or (prompt < 0).any():
+            return None
+        found += len(inside)
+        total += int(output.sum()) + int(prompt.sum(dtype="i8"))
+    return total if found else None
 
 
 def _tokens(load: LoadFolder, rates: ThroughputFigures | None) -> Json:
@@ -287,9 +312,11 @@ def _missing(load: LoadFolder, found: Mapping[str, Any], artifacts: list[Mapping
         said |= artifact["missing"]
     for name, value in found["times"].items():
         if value is None:
-            said.setdefault(name, _why_no_time(load, name, succeeded=found["outcomes"]["ok"] > 0))
+            said.setdefault(name, _why_no_time(load, name, found["outcomes"]))
     if found["rates"]["output_tokens_per_s"] is None:
         said.setdefault("output_tokens_per_s", "no reply has tokens that can be counted")
+    if found["rates"]["total_tokens_per_s"] is None:
+        said["total_tokens_per_s"] = "not every reply has a count of its prompt's tokens and of its own"
     if found["arrivals"] is None:
         said.setdefault("arrivals", "the process of the arrivals was not judged")
     if found["server_times"] is None:
@@ -299,7 +326,9 @@ def _missing(load: LoadFolder, found: Mapping[str, Any], artifacts: list[Mapping
     return {name: reason for name, reason in said.items() if name in named}
 
 
-def _why_no_time(load: LoadFolder, name: str, *, succeeded: bool) -> str:
+def _why_no_time(load: LoadFolder, name: str, counts: Mapping[str, int]) -> str:
+    sent = counts["total"] - counts["not_sent"]
+    none = why_none(sent=sent, warmup=counts["warmup"], stopped_ns=load.stopped_ns)
     closed = load.plan is not None and load.plan.rate_rps is None
     if closed and (name.endswith("_due_ms") or name == "dispatch_lag_ms"):
         return "a closed loop has no due times"
@@ -307,4 +336,4 @@ def _why_no_time(load: LoadFolder, name: str, *, succeeded: bool) -> str:
         return "the evidence of this load does not have it"
     if name in {"queue_ms", "dispatch_lag_ms"}:
         return "no timed request was sent"
-    return WHY_NOT.get(name.partition("_")[0], _NO_SUCCESS) if succeeded else _NO_SUCCESS
+    return WHY_NOT.get(name.partition("_")[0], none) if counts["ok"] else none

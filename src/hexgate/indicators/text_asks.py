@@ -204,11 +204,12 @@ def _server_count(job: Job, wanted: Wanted) -> Callable[[str], int]:
         if reply.error is not None:
             kind = reply.error.partition(":")[0]
             refused = kind.startswith("http_4")
+            hint = "give it longer with --timeout-s" if kind == "timeout" else "look at the server's log"
             raise (InputError if refused else TargetFailed)(
                 "no answer to a request that was to show how the server counts tokens",
                 where=job.target.uri,
                 got=reply.error,
-                hint="is its context long enough?" if refused else "look at the server's log",
+                hint="is its context long enough?" if refused else hint,
             )
         if not reply.prompt_tokens:
             raise InputError(

@@ -149,7 +149,10 @@ class ThroughputRps:
             missing=_missing(values, rates.goodput, closed=closed)
             | ({} if load.no_arrivals is None else {"arrivals": load.no_arrivals}),
             cannot_certify=load.uncertified(self.name, values),
-            invalid_reasons=(*load.faults(in_process=method["in_process"]), *_too_little(rates)),
+            invalid_reasons=(
+                *load.faults(in_process=method["in_process"]),
+                *_too_little(rates, load.why_none),
+            ),
         )
 
 
@@ -166,10 +169,10 @@ def throughput_method(
     return {**load_method(plan, load, max_tokens=max_tokens, **sent), "windows": windows}
 
 
-def _too_little(rates: ThroughputFigures) -> tuple[str, ...]:
+def _too_little(rates: ThroughputFigures, why_none: str) -> tuple[str, ...]:
     timed = rates.outcomes.ok
     if not timed and not rates.successes:
-        return ("no request succeeded",)
+        return (why_none,)
     if rates.window_s is None:
         return ("there is no timed window: the run was too short for a rate",)
     if min(timed, rates.successes) >= _FEWEST_SUCCESSES:

@@ -122,7 +122,7 @@ def workload(
         raise TargetUnusable(
             f"this target does not give {chosen}",
             where=target.uri,
-            hint=f"choose --mode {given[0]}, or another target" if given else "choose another target",
+            hint=_instead(target, chosen, given),
         )
     wanted = Wanted(
         max_tokens=max_tokens,
@@ -169,6 +169,13 @@ def _modes(target: Target) -> tuple[str, ...]:
     return tuple(name for name, part in can.items() if part is not None)
 
 
+def _instead(target: Target, chosen: str, given: tuple[str, ...]) -> str:
+    if chosen == "embed" and target.endpoint is not None:
+        of_ollama = target.endpoint.dialect.startswith("ollama")
+        return f"for vectors name the API: --dialect {'ollama-embed' if of_ollama else 'openai-embeddings'}"
+    return f"choose --mode {given[0]}, or another target" if given else "choose another target"
+
+
 def _refuse_text_options(wanted: Wanted) -> None:
     given = {
         "--input-tokens": wanted.input_tokens is not None,
@@ -181,7 +188,7 @@ def _refuse_text_options(wanted: Wanted) -> None:
     for flag, used in given.items():
         if used:
             raise InputError(
-                "is for targets that take prompts, and scores are asked for", where=flag, hint="take it out"
+                f"{flag} is for targets that take prompts, and scores are asked for", hint="take it out"
             )
 
 

@@ -174,6 +174,7 @@ class EndpointDriver:
             worker=task.worker,
             start_ns=start_ns,
             warmup=task.warmup * task.turns,
+            closed=not task.open_loop,
             count=None,
             replies=task.replies,
             told=lambda _: None,

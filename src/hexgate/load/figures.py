@@ -85,19 +85,21 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class TokenSpeed:
-    """Output tokens in each whole second of the timed window."""
+    """Output tokens of successes (timed ones, in a closed loop those of the warm-up too) in whole timed seconds."""
 
     seconds: int
     """How many whole seconds there are; at least 2."""
     maximum: float
     """Tokens of the second with most."""
     minimum: float
-    """Tokens of the second with fewest."""
+    """Tokens of the second with fewest; 0 where a second had none."""
+    mean: float
+    """Mean over the seconds."""
     std: float
     """Population standard deviation over the seconds."""
     by_events: bool
-    """Whether they are counted when their events came (all requests; each event has the run's mean of tokens). Else a
-    reply's tokens count when it ended well."""
+    """Whether they are counted when their events came, each event with the mean of tokens that the events of the same
+    replies have: 1 where events are what is counted. Else a reply's tokens count when it ended."""
 
 
 @dataclass(frozen=True)
@@ -261,13 +263,13 @@ class _Ended:
         if self._window is None:
             return None
         tokens = self._by_second.astype(np.float64)
-        by_events = stream is not None and ledger.events > 0
-        if stream is not None and by_events:
-            seconds = stream["per_second"]
+        seconds = {} if stream is None else stream["per_second"]
+        by_events = "ok_events" in seconds and ledger.events > 0
+        if by_events:
             begin_s, end_s = -(-self._window[0] // _SECOND_NS), self._window[1] // _SECOND_NS
             # A second that is not there had no event.
             events = np.zeros(max(end_s - begin_s, 0))
-            there = seconds["events"][
+            there = seconds["ok_events"][
                 max(begin_s - seconds["begin_s"], 0) : max(end_s - seconds["begin_s"], 0)
             ]
             skipped = max(seconds["begin_s"] - begin_s, 0)
@@ -280,6 +282,7 @@ class _Ended:
             seconds=len(tokens),
             maximum=speeds.maximum or 0.0,
             minimum=speeds.minimum or 0.0,
+            mean=speeds.mean or 0.0,
             std=speeds.std or 0.0,
             by_events=by_events,
         )

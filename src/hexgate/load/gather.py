@@ -198,7 +198,10 @@ def merged_stream(streams: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None
     for stream in told:
         gaps.merge(LogHistogram.from_json(stream["gaps_ms"]))
     seconds = {
-        name: _summed([stream["per_second"][name] for stream in told]) for name in ("events", "first_tokens")
+        name: _summed([stream["per_second"][name] for stream in told])
+        for name in ("events", "ok_events", "first_tokens")
+        # What one part did not count, all of them together do not know.
+        if all(name in stream["per_second"] for stream in told)
     }
     return {
         "gaps_ms": gaps.to_json(),

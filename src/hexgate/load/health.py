@@ -58,7 +58,7 @@ class ClientHealth:
     starved: bool
     """Whether it did not: then the figures say more of the client than of the target."""
     reasons: tuple[str, ...]
-    """Why, one sentence each: what was measured, the limit, and what to change. Empty where it kept up."""
+    """Why, one cause each: what was measured, the limit, and what to change. Empty where it kept up."""
     advice: tuple[str, ...]
     """What to know or to change though it is no reason, one sentence each."""
 
@@ -86,8 +86,8 @@ def client_health(
     From the workers' own account, where there is one:
 
     - Loop lag: how late the event loop is for a tick every 10 ms is how late it is for a reply. At the median and at
-      the 99th percentile it may be a tenth of the latency that is published at that percentile (to the first token,
-      or of the whole reply where nothing streams, from the send): 10 ms are nothing in 2 s and everything in 6 ms.
+      the 99th percentile it may be a tenth of the latency that is published at that percentile (TTFT, or of the
+      whole reply where nothing streams, from the send): 10 ms are nothing in 2 s and everything in 6 ms.
       Up to 3 ms is never a reason, or up to 1.5 ms where the kernel says that the worker was ready to run and had
       no processor for more than 0.005 of the time; there the dispatch lag counts as loop lag too, and both are held
       against the median, as the tail may be of the wait's own making. That time alone is no reason: a loop that
@@ -113,7 +113,16 @@ def client_health(
     seen = _Seen(plan, published=client is not None)
     for chunk in records.chunks():
         seen.add(chunk[~chunk["warmup"]])
-    reasons = list(seen.late())
+    reasons: list[str] = []
+    advice: list[str] = []
+    try:
+        late = _late_reason(client, seen)
+        reasons += [] if late is None else [late]
+        if client is not None:
+            reasons += _own_reasons(client)
+            advice += _own_advice(client, seen)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise EvidenceError(f"the account that the client gives of itself is not one ({error!r})") from None
     busy = None if in_process else busy_ratio(records, plan, slots)
     if busy is not None and busy < LEAST_BUSY:
         reasons.append(
@@ -125,15 +134,6 @@ def client_health(
             f"{seen.unable} requests were not sent because this machine could open no more connections; raise "
             "its limit on open files (ulimit -n), or send fewer at once"
         )
-    advice: list[str] = []
-    if client is not None:
-        try:
-            reasons += _own_reasons(client, seen)
-            advice += _own_advice(client, seen)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise EvidenceError(
-                f"the account that the client gives of itself is not one ({error!r})"
-            ) from None
     return ClientHealth(bool(reasons), tuple(reasons), tuple(advice))
 
 
@@ -145,6 +145,8 @@ class _Seen:
         self._limit_ms = (
             max(_DISPATCH_FLOOR_MS, _DISPATCH_OF_GAP * 1e3 / plan.rate_rps) if plan.rate_rps else 0.0
         )
+        self.allowed = f"at most {self._limit_ms:.3g} ms is allowed for {plan.rate_rps or 0.0:g} requests/s"
+        """How late requests may be taken up."""
         self._published = published
         self.lag = LogHistogram()
         """Time from due to taken up; empty in a closed loop."""
@@ -180,27 +182,27 @@ class _Seen:
     @property
     def latency(self) -> tuple[str, LogHistogram]:
         """The shortest latency that is published, and its name."""
-        return ("time to first token", self._first) if self._first.count else ("latency", self._whole)
+        return ("TTFT", self._first) if self._first.count else ("latency", self._whole)
 
-    def late(self) -> Iterator[str]:
-        """Reasons from the instants at which requests were taken up."""
+    @property
+    def is_late(self) -> bool:
+        """Whether requests were taken up too late: counted, so the 99th percentile of n lags in order is exact."""
         n = self.lag.count
-        if self._rate_rps is None or not n:
-            return
-        # Counted, so exact: of n lags in order, whether the one at the 99th percentile is beyond the limit.
-        if n - self._lagging < rank_of(n, 0.99):
-            yield (
-                f"the client took requests up {self.lag.percentile(0.99):.3g} ms late at the 99th percentile; "
-                f"{self._limit_ms:.3g} ms is the most for {self._rate_rps:g} requests a second; {_MORE}"
-            )
+        return self._rate_rps is not None and n > 0 and n - self._lagging < rank_of(n, 0.99)
+
+    @property
+    def slow(self) -> str | None:
+        """That requests were taken up at too low a rate; None where they were not."""
         asked, achieved = self._due.rps, self._taken.rps
-        if asked is not None and achieved is not None and achieved < _LEAST_ACHIEVED * asked:
-            behind_ms = 1e3 * (self._taken.count - 1) * (1.0 / achieved - 1.0 / asked)
-            if behind_ms > self._limit_ms:
-                yield (
-                    f"the client took up {achieved:.4g} requests a second where the plan has {asked:.4g}, and "
-                    f"{_LEAST_ACHIEVED:g} of that is the least; {_MORE}"
-                )
+        if asked is None or achieved is None or achieved >= _LEAST_ACHIEVED * asked:
+            return None
+        behind_ms = 1e3 * (self._taken.count - 1) * (1.0 / achieved - 1.0 / asked)
+        if behind_ms <= self._limit_ms:
+            return None
+        return (
+            f"{_BEGUN} at {achieved:.4g}/s where the plan has {asked:.4g}/s; "
+            f"{100 * _LEAST_ACHIEVED:g} % of that is the least."
+        )
 
 
 def _between(rows: Rows, begin: str, end: str) -> Millis:
@@ -208,25 +210,47 @@ def _between(rows: Rows, begin: str, end: str) -> Millis:
 
 
 _MORE = "give the client more cores and workers, or ask for a lower rate"
+_ALONE = "close other programs, pin the server to other cores, or use another machine; then measure again"
+_BEGUN = "Requests were begun"
 _TOLD = {0.5: "median", 0.99: "99th percentile"}
-_ALONE = "end what else runs on its cores, pin it to cores that the server does not use, or give it more"
 
 
 def _living(client: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     return (worker for worker in client["workers"] if worker.get("died") is None)
 
 
-def _own_reasons(client: Mapping[str, Any], seen: _Seen) -> Iterator[str]:
-    """Reasons from the workers' own account. Of the lag, the worst worker is named."""
+def _late_reason(client: Mapping[str, Any] | None, seen: _Seen) -> str | None:
+    """That the client was late, in all that shows it: one cause is one reason. Of the workers the worst is named."""
+    workers = [] if client is None else list(_living(client))
+    lagging = [found for worker in workers if (found := _lag(worker, seen)) is not None]
+    worst = max(lagging, key=lambda one: one.times, default=None)
+    said = [] if worst is None else [worst.words]
+    if seen.is_late and not (worst is not None and worst.is_dispatch):
+        said.append(_late_words(_BEGUN, seen.lag, 0.99, seen.allowed))
+    said += [] if seen.slow is None else [seen.slow]
+    if not said:
+        return None
+    waited, number = max(((_waited(worker) or 0.0, worker["worker"]) for worker in workers), default=(0.0, 0))
+    if waited <= WAITED_RATIO:
+        return f"this client did not keep up. {' '.join(said)} Next: {_MORE}."
+    who = "It" if said[0].startswith(f"Worker {number} ") else f"Worker {number}"
+    said.insert(1, f"{who} was kept waiting for a processor {100 * waited:.2g} % of the time.")
+    return f"this machine was too busy to measure. {' '.join(said)} Next: {_ALONE}."
+
+
+def _late_words(who: str, lag: LogHistogram, share: float, allowed: str) -> str:
+    most_ms, late_ms = lag.maximum or 0.0, lag.percentile(share)
+    return f"{who} up to {most_ms:.3g} ms late ({_TOLD[share]} {late_ms:.3g} ms; {allowed})."
+
+
+def _own_reasons(client: Mapping[str, Any]) -> Iterator[str]:
+    """Reasons from the workers' own account, beside their lag."""
     for worker in client["workers"]:
         if worker.get("died") is not None:
             yield (
                 f"worker {worker['worker']} ended before its time ({worker['died']}), and its requests with it; "
                 "look whether memory ran out"
             )
-    lagging = [found for worker in _living(client) if (found := _lag_reason(worker, seen)) is not None]
-    if lagging:
-        yield max(lagging)[1]
     for worker in _living(client):
         seconds = list(_seconds(worker))
         busy = sum(cpu >= _BUSY_CORE and unread > 0 for cpu, unread in seconds)
@@ -245,31 +269,43 @@ def _own_reasons(client: Mapping[str, Any], seen: _Seen) -> Iterator[str]:
         )
 
 
-def _lag_reason(worker: Mapping[str, Any], seen: _Seen) -> tuple[float, str] | None:
-    """How many times the limit the loop lag of a worker is, and the sentence; None where it is within."""
+@dataclass(frozen=True)
+class _Lag:
+    """How late a worker was, where that is too late."""
+
+    times: float
+    """How many times the limit."""
+    is_dispatch: bool
+    """Whether it is the dispatch lag that is told, and not that of the loop."""
+    words: str
+    """The sentence."""
+
+
+def _lag(worker: Mapping[str, Any], seen: _Seen) -> _Lag | None:
+    """The lag of a worker beyond what is allowed; None where it is within."""
     name, published = seen.latency
-    lag = LogHistogram.from_json(worker["lag"])
-    if lag.count < _LEAST_TICKS or not published.count:
+    loop = LogHistogram.from_json(worker["lag"])
+    if loop.count < _LEAST_TICKS or not published.count:
         return None
     waited = _waited(worker)
     kept_waiting = waited is not None and waited > WAITED_RATIO
     floor_ms = WAITED_LAG_FLOOR_MS if kept_waiting else LAG_FLOOR_MS
-    cause = f"it waited for a processor {waited:.2g} of the time; {_ALONE}" if kept_waiting else _MORE
-    found: list[tuple[float, str]] = []
+    found: list[_Lag] = []
     for share in (0.5, 0.99):
-        late_ms = lag.percentile(share)
-        if kept_waiting and seen.lag.count:
-            late_ms = max(late_ms, seen.lag.percentile(share))
+        lag = loop
+        if kept_waiting and seen.lag.count and seen.lag.percentile(share) > loop.percentile(share):
+            lag = seen.lag
         # A tail that the wait itself has made is no measure of the wait.
         against = 0.5 if kept_waiting else share
         latency_ms = published.percentile(against)
         limit_ms = max(floor_ms, LAG_OF_PUBLISHED * latency_ms)
-        sentence = (
-            f"worker {worker['worker']} was {late_ms:.3g} ms late at the {_TOLD[share]}, where the {_TOLD[against]} "
-            f"of the {name} is {latency_ms:.3g} ms; {limit_ms:.3g} ms is the most; {cause}"
-        )
-        found += [(late_ms / limit_ms, sentence)] if late_ms > limit_ms else []
-    return max(found, default=None)
+        of = f"{_TOLD[against]} {name}"
+        why = f", a tenth of the {of}" if limit_ms > floor_ms else f" where the {of} is {latency_ms:.3g} ms"
+        who = f"Worker {worker['worker']} handled events" if lag is loop else _BEGUN
+        words = _late_words(who, lag, share, f"at most {limit_ms:.3g} ms is allowed{why}")
+        times = lag.percentile(share) / limit_ms
+        found += [_Lag(times, lag is not loop, words)] if times > 1.0 else []
+    return max(found, key=lambda one: one.times, default=None)
 
 
 def _waited(worker: Mapping[str, Any]) -> float | None:

@@ -70,6 +70,8 @@ class Seen:
     """Replies that were read after the run."""
     planned: int | None = None
     """Requests of its part of the plan, warm-up included; None where the duration decides."""
+    warmup: int = 0
+    """Requests of the warm-up, those of its part of the plan."""
 
     @property
     def in_flight(self) -> int:
@@ -136,6 +138,7 @@ class Live:
             workers=len(blocks),
             replies_read=sum(block.replies_read for block in blocks),
             planned=None if shard is None or shard.plan.repeats else len(shard) * shard.plan.turns,
+            warmup=0 if shard is None else shard.warmup,
         )
 
 

@@ -73,6 +73,7 @@ def read_back(
     worker: int,
     start_ns: int,
     warmup: int,
+    closed: bool,
     count: Callable[[str], int] | None,
     replies: bool,
     told: Callable[[int], None],
@@ -86,6 +87,7 @@ def read_back(
         worker: number of the worker, for the records.
         start_ns: the instant that the stamps of a record count from.
         warmup: requests of the plan with a lower number are warm-up.
+        closed: whether the loop is closed: replies of the warm-up are then among those that rates are of.
         count: counts the tokens of a text; None where there is no tokenizer.
         replies: whether replies are kept.
         told: takes the number of flights read so far, now and then.
@@ -96,7 +98,7 @@ def read_back(
     Raises:
         OSError: if the disk does not take it.
     """
-    measured = _Measured(start_ns)
+    measured = _Measured(start_ns, closed=closed)
     done = 0
     with SlotFiles(folder, stem, replies=replies) as files:
         for flight in flights(folder / f"{stem}.spool"):
@@ -162,28 +164,38 @@ class SlotFiles:
 class _Measured:
     """What is counted of the events themselves: no record has them."""
 
-    def __init__(self, start_ns: int) -> None:
+    def __init__(self, start_ns: int, *, closed: bool) -> None:
         self._start_ns = start_ns
+        self._closed = closed
         self._gaps = Tally()
         self._events: defaultdict[int, int] = defaultdict(int)
+        self._ok_events: defaultdict[int, int] = defaultdict(int)
         self._first: defaultdict[int, int] = defaultdict(int)
         self._total = 0
 
     def add(self, found: Attempt, *, timed: bool) -> None:
-        """Count the events with text of one reply; their gaps, where it is timed and succeeded."""
+        """Count the events with text of one reply, those of a success once more; its gaps, where it is timed, too.
+
+        Of the warm-up, a success counts in a closed loop alone, as it does for the rates.
+        """
         stamps = found.token_ns
         if not stamps:
             return
-        if timed and found.outcome is Outcome.OK:
+        succeeded = found.outcome is Outcome.OK
+        counted = succeeded and (timed or self._closed)
+        if timed and succeeded:
             self._gaps.add([after - before for before, after in pairwise(stamps)])
         self._total += len(stamps)
         self._first[(stamps[0] - self._start_ns) // _NS_PER_S] += 1
         for stamp in stamps:
-            self._events[(stamp - self._start_ns) // _NS_PER_S] += 1
+            second = (stamp - self._start_ns) // _NS_PER_S
+            self._events[second] += 1
+            if counted:
+                self._ok_events[second] += 1
 
     def to_json(self) -> dict[str, Any]:
         """The worker's part of the document `stream`."""
-        series = {"events": self._events, "first_tokens": self._first}
+        series = {"events": self._events, "ok_events": self._ok_events, "first_tokens": self._first}
         return {"gaps_ms": self._gaps.to_json(), "events": self._total, "per_second": _series(series)}
 
 

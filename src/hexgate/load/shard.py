@@ -88,7 +88,12 @@ class Shard:
         """How many timed requests it has; None where the duration decides."""
         if self.plan.repeats:
             return None
-        return (len(self) - self._units_below(self.plan.warmup)) * self.plan.turns
+        return len(self) * self.plan.turns - self.warmup
+
+    @property
+    def warmup(self) -> int:
+        """How many requests of the warm-up it has."""
+        return self._units_below(self.plan.warmup) * self.plan.turns
 
     def __len__(self) -> int:
         """How many units it has; where the plan repeats, of its first round."""

@@ -167,7 +167,9 @@ def _term(text: str) -> Term:
     except ValueError:
         found = None
     if found is None:
-        raise InputError("not a term of an SLO", got=text or "nothing", expected=_EXAMPLE)
+        strict = re.search(r"[<>](?!=)", text)
+        hint = f"{strict[0]} is not read: write {strict[0]}=" if strict else None
+        raise InputError("not a term of an SLO", got=text or "nothing", expected=_EXAMPLE, hint=hint)
     return _made(found["measure"], found["statistic"], found["comparator"], limit, text)
 
 

@@ -42,6 +42,7 @@ _MOST_ITEM = 2**31 - 1
 _MOST_TOKENS = 100_000_000
 _MOST_INSTANT = 10**18
 _MOST_NS = int(MOST_SPAN_S * 1e9)
+_LINE = 'such as {"due_s": 1.25} or {"timestamp": 27482}'
 _LEAST_SCALE, _MOST_SCALE = 1e-6, 1e6
 
 
@@ -83,13 +84,23 @@ def read_trace(path: Path) -> Iterator[TraceLine]:
         key = found[0]
         value = row[key]
         if type(value) not in (int, Decimal) or not abs(value) < _MOST_INSTANT:
-            raise DataError(f"{key} is not a number, or too large", where=where, got=str(value)[:80])
+            raise DataError(
+                f"{key} is not a number, or too large",
+                where=where,
+                got=str(value)[:80],
+                expected=f"a number, of {'milliseconds' if key == 'timestamp' else 'seconds'}",
+            )
         instant = Decimal(value) * (1_000_000 if key == "timestamp" else 1_000_000_000)
         if first is None:
             first = instant if key == "timestamp" else Decimal(0)
         at_ns = instant - first
         if last is not None and at_ns < last:
-            raise DataError(f"{key} is before that of the line above", where=where, got=str(value))
+            raise DataError(
+                f"{key} is before that of the line above",
+                where=where,
+                got=str(value),
+                expected="lines in the order of time",
+            )
         if not 0 <= at_ns <= _MOST_NS:
             raise DataError(
                 f"{key} is out of range",
@@ -128,9 +139,9 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
         # The strict reader would make doubles of the instants, and looks at every character in Python.
         row = _DECODER.decode(line.decode("utf-8"))
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise DataError(f"the line is not JSON ({error})", where=where) from None
+        raise DataError(f"the line is not JSON ({error})", where=where, expected=_LINE) from None
     if not isinstance(row, dict):
-        raise DataError("the line is not a JSON object", where=where)
+        raise DataError("the line is not a JSON object", where=where, expected=_LINE)
     return row
 
 
@@ -153,7 +164,12 @@ def _whole(row: dict[str, Any], name: str, most: int, where: str) -> int | None:
         return None
     value = row[name]
     if type(value) is not int or not 0 <= value <= most:
-        raise DataError(f"{name} is not a whole number, or too large", where=where, got=str(value)[:80])
+        raise DataError(
+            f"{name} is not a whole number, or too large",
+            where=where,
+            got=str(value)[:80],
+            expected=f"0 to {most}",
+        )
     return value
 
 
@@ -198,7 +214,10 @@ def _blocks(trace: Path, items: int, scale: Decimal, seed: int) -> Iterator[NDAr
         for line in some:
             if (line.item is not None) is not named:
                 raise DataError(
-                    "all lines of a trace name an item, or none does", where=f"{trace}:{line.number}"
+                    "all lines of a trace name an item, or none does",
+                    where=f"{trace}:{line.number}",
+                    got="no item" if named else f"item {line.item}",
+                    expected="an item, as in the lines above" if named else "none, as in the lines above",
                 )
             if line.item is not None and line.item >= items:
                 raise DataError(
@@ -268,6 +287,8 @@ def replay(
             last_ns = int(kept["due_ns"][-1])
         if len(kept) < len(block):
             break
+    if not rows:
+        raise InputError("the trace is empty", where=str(trace), expected=_LINE)
     if rows <= warmup or last_ns <= first_ns:
         raise InputError(
             "the timed part of the trace takes no time: it has no rate",

@@ -86,6 +86,7 @@ def main() -> None:
             worker=work.worker,
             start_ns=control.start_ns,
             warmup=work.warmup * work.turns,
+            closed=not work.open_loop,
             count=_token_count(work.tokenizer),
             replies=work.replies,
             told=tell,

@@ -15,7 +15,7 @@ from hexgate.report.numbers import number
 from hexgate.report.svg import Drawing, Frame, Mark, log_scale, nice_ticks, place, scale, text_width
 from hexgate.report.text import Both, Lang
 
-__all__ = ["Line", "distribution_chart", "time_chart"]
+__all__ = ["Line", "distribution_chart", "log_ticks", "time_chart"]
 
 _WIDTH = 520.0
 _BOTTOM = 176.0
@@ -121,7 +121,7 @@ def distribution_chart(
         width = max(x(end) - x(start) - 0.6, 0.8)
         hint = f"{number(float(f'{start:.4g}'))} – {number(float(f'{end:.4g}'))} ms: {number(round(count))}"
         drawing.rect(x(start), y(count), width, frame.bottom - y(count), "c-bar", hint=hint)
-    frame.x_axis(drawing, _log_ticks(low, high), x, word("axis_ms"))
+    frame.x_axis(drawing, log_ticks(low, high), x, word("axis_ms"))
     frame.marks_down(drawing, placed)
     return drawing.finish("chart wide")
 
@@ -201,7 +201,7 @@ def _said(lines: Sequence[Line], lang: Lang) -> str:
     return "; ".join(parts)
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
     """Round values on a logarithmic axis: decades where there are enough, else their halves and fifths, else more."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):

@@ -103,7 +103,11 @@ class _Drawn:
                 heading = word(title)
                 if name.endswith(f"{anchor}_ms"):
                     heading = word("colon").join([heading, word(f"from_{anchor}")])
-                yield heading, distribution_chart(heading, word(axis), own["histogram"], marks, self._lang)
+                drawn = distribution_chart(heading, word(axis), own["histogram"], marks, self._lang)
+                zeros = own["count"] - round(sum(own["histogram"]["counts"]))
+                if zeros > 0:
+                    heading = word("chart_zeros", title=heading, count=number(zeros))
+                yield heading, drawn
 
     def rates(self) -> Iterator[Chart]:
         """Rates, outcomes, tokens and requests in flight."""
@@ -170,7 +174,7 @@ class _Drawn:
         for host in self._all["resources"]:
             for title, axis, scale, ends in _SAMPLED:
                 lines = list(self._sampled(host, ends, scale))
-                heading = word("colon").join([word(title), same(host["host"], 60)])
+                heading = word("colon").join([word(title), _host(host["host"])])
                 yield self._over_time(heading, axis, lines)
 
     def _sampled(self, host: Json, ends: tuple[str, ...], scale: float) -> Iterator[Line]:
@@ -212,6 +216,11 @@ class _Drawn:
 
     def _ended(self, outcome: str) -> list[float]:
         return self._per_s(self._series["outcomes"][outcome])
+
+
+def _host(name: str) -> Both:
+    """What a sampled host is called: the one that sent is no name of a machine."""
+    return word("chart_host_client") if name == "client" else same(name, 60)
 
 
 def _label(series: str, device: str) -> Both:

@@ -15,6 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hexgate.report.load_drawn import OUTCOMES, PERCENTILES, Chart, load_charts
+from hexgate.report.load_sentences import told
+from hexgate.report.load_summary import failed_line
 from hexgate.report.load_words import WORDS, word
 from hexgate.report.numbers import amount, is_number, number, percent
 from hexgate.report.text import Both, Lang, clean, same
@@ -36,6 +38,7 @@ _DASH = "–"
 _MOST_TEXT = 600
 _MOST_NAMES = 30
 _MOST_REASONS = 20
+_MOST_SHOWN = 12
 _HOW = [key for key in WORDS if key.startswith("how_")]
 
 
@@ -79,6 +82,7 @@ def render_load_html(
             script_hash=f"sha256-{base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()}",
             asked=_asked(statistics),
             served=_served(statistics),
+            failed=failed_line(statistics),
             facts=_facts(statistics),
             tiles=_tiles(statistics),
             percentiles=list(PERCENTILES.values()),
@@ -86,7 +90,8 @@ def render_load_html(
             level=percent(statistics["confidence"]),
             rates=_rates(statistics["rates"]),
             totals=_totals(statistics),
-            remarks=[clean(remark, 600) for remark in statistics["remarks"][:_MOST_REASONS]],
+            reasons=[told(reason, 500) for reason in statistics["reasons"][:_MOST_SHOWN]],
+            remarks=[told(remark) for remark in statistics["remarks"][:_MOST_REASONS]],
             arrivals=_arrivals(statistics["arrivals"]),
             process=_process(statistics["asked"]["arrival"]),
             missing=_missing(statistics["missing"]),
@@ -121,7 +126,14 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        t=word, clean=clean, number=_short, millis=_millis, marked=_marked, outcomes=OUTCOMES, dash=_DASH
+        t=word,
+        told=told,
+        clean=clean,
+        number=_short,
+        millis=_millis,
+        marked=_marked,
+        outcomes=OUTCOMES,
+        dash=_DASH,
     )
     return environment
 
@@ -187,7 +199,7 @@ def _facts(statistics: Json) -> list[tuple[Both, Both]]:
         ("model", subject["served_model"]),
         ("requests", _short(statistics["outcomes"]["total"])),
         ("warmup", _short(statistics["outcomes"]["warmup"])),
-        ("prompts", asked["prompts"]),
+        ("prompts", told(asked["prompts"], 160) if asked["prompts"] else None),
         (
             "concurrency_cap",
             _short(asked["concurrency"]) if asked["kind"] == "open_loop" and asked["concurrency"] else None,
@@ -198,18 +210,22 @@ def _facts(statistics: Json) -> list[tuple[Both, Both]]:
         ("began", achieved["began"]),
         ("host", statistics["host_class"]),
     ]
-    return [(word(name), same(value, 160)) for name, value in facts if value not in (None, "")]
+    return [
+        (word(name), value if isinstance(value, Both) else same(value, 160))
+        for name, value in facts
+        if value not in (None, "")
+    ]
 
 
-def _tiles(statistics: Json) -> list[tuple[Both, Both, Both | None]]:
-    """The few large numbers: the value, what it is, and what it counts from."""
+def _tiles(statistics: Json) -> list[tuple[Both, Both, Both | None, bool]]:
+    """The few large numbers: the value, what it is, what it counts from, and whether it tells of a failure."""
     times, rates = statistics["times"], statistics["rates"]
     anchor = "due" if times["e2e_due_ms"] else "sent"
-    tiles: list[tuple[Both, Both, Both | None]] = []
+    tiles: list[tuple[Both, Both, Both | None, bool]] = []
 
     def tile(name: str, value: float | None, unit: str = "", below: Both | None = None) -> None:
         if value is not None:
-            tiles.append((amount(value, unit), word(name), below))
+            tiles.append((amount(value, unit), word(name), below, False))
 
     tile("tile_rps", statistics["achieved"]["rps"])
     for name in ("ttft", "e2e"):
@@ -219,14 +235,16 @@ def _tiles(statistics: Json) -> list[tuple[Both, Both, Both | None]]:
     if statistics["goodput"] is not None:
         tile("tile_goodput", statistics["goodput"]["per_s"], "", same(statistics["goodput"]["slo"], 80))
     if statistics["error_ratio"] is not None:
-        tiles.append((percent(statistics["error_ratio"]), word("tile_errors"), None))
+        ratio = statistics["error_ratio"]
+        tiles.append((percent(ratio), word("tile_errors"), None, ratio > 0))
     return tiles
 
 
 def _times(times: Json) -> list[tuple[Both, list[_Cell]]]:
     rows = []
     for name, own in times.items():
-        if own is None:
+        # Without reasoning the answer begins with the first token: a second row would say nothing.
+        if own is None or (name.startswith("ttfa_") and own == times[name.replace("ttfa", "ttft")]):
             continue
         cells = [_Cell(_short(own["count"])), *(_Cell(_millis(own[key])) for key in ("mean", "std", "min"))]
         for key in PERCENTILES:
@@ -310,4 +328,4 @@ def _missing(missing: Json) -> list[tuple[Both, list[Both]]]:
         own = by_reason.setdefault(clean(reason, 300), [])
         if len(own) < _MOST_NAMES:
             own.append(word(name) if name in WORDS else same(name, 80))
-    return [(same(reason), names) for reason, names in list(by_reason.items())[:_MOST_REASONS]]
+    return [(told(reason), names) for reason, names in list(by_reason.items())[:_MOST_REASONS]]

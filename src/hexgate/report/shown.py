@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from hexgate.report.text import Both, same
 
 __all__ = ["Shown", "interval_of", "is_estimated", "n_of", "shown"]
 
+_OF_WINDOWS = re.compile(r"over (\d+) windows")
 _ENERGY = frozenset({"J", "W", "J/request", "J/token", "requests/J"})
 
 
@@ -93,5 +95,9 @@ def n_of(interval: Any) -> Both | None:
     if n is None:
         return None
     count = number(int(n))
-    windows = isinstance(interval, Mapping) and interval.get("family") == "batch_means"
-    return text("n_windows", n=count) if windows else same(count)
+    if interval.get("family") != "batch_means":
+        return same(count)
+    of = _OF_WINDOWS.search(str(interval.get("method")))
+    if of is not None and int(of[1]) > n:
+        return text("n_windows_alike", n=count, all=number(int(of[1])))
+    return text("n_windows", n=count)

@@ -80,6 +80,7 @@ EN: Mapping[str, str] = {
     "limit": "Limit",
     "observations": "n",
     "n_windows": "{n} windows",
+    "n_windows_alike": "{n} windows (of {all}, neighbours being alike)",
     "verdict": "Verdict",
     "reasons": "Reasons",
     "tier_block": "blocks",

@@ -73,6 +73,7 @@ ZH: Mapping[str, str] = {
     "limit": "限值",
     "observations": "样本数",
     "n_windows": "{n} 个窗口",
+    "n_windows_alike": "{n} 个窗口（共 {all} 个，相邻窗口相似）",
     "verdict": "结论",
     "reasons": "理由",
     "tier_block": "阻断",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hexgate.stats.exact import ExactSum
 from hexgate.stats.histogram import DisplayBins, LogHistogram
 from hexgate.stats.interval import Interval
+from hexgate.stats.log_bins import log_bins
 from hexgate.stats.percentile import interval_of_ranks, interval_ranks, rank_of
 
 __all__ = ["Distribution", "distributions"]
@@ -125,6 +126,10 @@ class Distribution:
     def display_bins(self, *, bins: int = 40) -> DisplayBins:
         """Bins for a chart of the values, still without any count: add the values to them."""
         return DisplayBins(self.count, self.minimum, self.percentile(0.999), self.maximum, bins=bins)
+
+    def log_bins(self) -> dict[str, list[float]] | None:
+        """Bins for a chart with a logarithmic axis, with exact counts; see `log_bins.log_bins`."""
+        return log_bins(self.histogram, values=self._chunks)
 
     def _spread(self, over: int) -> float | None:
         if not self.count:

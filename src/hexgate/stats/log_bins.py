@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hexgate.stats.histogram import LogHistogram
 
@@ -19,11 +21,22 @@ _BUCKET_RATIO = 1.0 + 1.0 / 128.0
 """A bin is not narrower than a bucket."""
 
 
-def log_bins(histogram: LogHistogram, *, most: int = 64) -> dict[str, list[float]] | None:
+def log_bins(
+    histogram: LogHistogram,
+    *,
+    values: Callable[[], Iterator[NDArray[np.float64]]] | None = None,
+    most: int = 64,
+) -> dict[str, list[float]] | None:
     """Bins of equal width on a logarithmic axis, from the least value above zero to the greatest: fewer of few values.
 
-    A bucket of the histogram that several bins share is split between them by width, so that the bins do not beat
-    against the buckets: counts need not be whole. Zeros are left out, as such an axis has no place for them.
+    Zeros are left out, as such an axis has no place for them.
+
+    Args:
+        histogram: all values.
+        values: gives the same values once more, in chunks: then counts are exact. Without them a bucket of the
+            histogram that several bins share is split between them by width, so that the bins do not beat against the
+            buckets: counts need not be whole.
+        most: the most bins.
 
     Returns:
         ``edges``, in the unit of the values and one more than ``counts``; None where no value is above zero.
@@ -36,6 +49,11 @@ def log_bins(histogram: LogHistogram, *, most: int = 64) -> dict[str, list[float
     narrowest = math.floor((math.log(greatest) - math.log(least)) / math.log(_BUCKET_RATIO))
     bins = max(min(most, narrowest, max(_FEWEST, round(3.0 * math.sqrt(histogram.count)))), 1)
     edges = np.geomspace(least, greatest, bins + 1)
+    if values is not None:
+        exact = np.zeros(bins, dtype=np.int64)
+        for some in values():
+            exact += np.histogram(some[some > 0.0], bins=edges)[0]
+        return {"edges": edges.tolist(), "counts": exact.tolist()}
     counts = np.zeros(bins)
     for begin, end, count in spans:
         low, high = max(begin, least), min(end, greatest)

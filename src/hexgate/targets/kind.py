@@ -89,12 +89,12 @@ def _missing(uri: str, path: Path) -> InputError:
             hint=f"did you mean {close[0]}?" if close else None,
         )
     hint = None
-    if path.parent.is_dir():
+    if re.match(r"[\w.-]+:\d+(/|$)", uri):
+        hint = f"an address needs its scheme: http://{uri}"
+    elif path.parent.is_dir():
         names = [entry.name for entry in path.parent.iterdir()]
         if close := get_close_matches(path.name, names, n=1):
             hint = f"did you mean {path.parent / close[0]}?"
-    elif re.match(r"[\w.-]+:\d+(/|$)", uri):
-        hint = f"an address needs its scheme: http://{uri}"
     return InputError("no such model file", where=uri, hint=hint or "check the path")
 
 

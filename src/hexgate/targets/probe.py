@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +14,19 @@ from hexgate.errors import HexgateError, InputError, TargetFailed
 from hexgate.targets.address import Address
 from hexgate.targets.base import Output
 from hexgate.targets.http_client import Answer, Failure, HttpClient
+from hexgate.wire.base import Ask
 from hexgate.wire.payload import BadPayload, load_object
-from hexgate.wire.registry import TEMPLATE
+from hexgate.wire.registry import TEMPLATE, dialect
 
 __all__ = ["Served", "failed", "probe"]
+
+_NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|record layer failure", re.IGNORECASE)
+"""What OpenSSL says of a server whose first bytes are not TLS."""
+_NO_MODEL = re.compile(
+    r"(invalid|unknown|no such|unsupported) model|model\b.*\bnot (found|exist)|not a valid model",
+    re.IGNORECASE,
+)
+"""What servers say of a model that they do not know, where the status does not."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,8 @@ def failed(failure: Failure, where: str, key_env: str | None) -> HexgateError:
             if key_env
             else "name the environment variable that holds the API key with --api-key-env"
         )
+    elif where.startswith("https:") and _NO_TLS.search(str(failure)):
+        hint = "the server may speak http://, not https://"
     elif failure.kind == "connection":
         hint = "is the server running, and is the address right? To try hexgate without one: hexgate serve"
     elif failure.kind == "timeout":
@@ -79,7 +92,7 @@ def failed(failure: Failure, where: str, key_env: str | None) -> HexgateError:
     return TargetFailed(f"the endpoint failed: {failure}", where=where, hint=hint)
 
 
-def _openai(client: HttpClient, asked: str) -> Served:
+def _openai(name: str, client: HttpClient, asked: str) -> Served:
     answer = client.get("/models")
     if answer.status in {404, 405, 501}:
         if asked:
@@ -87,10 +100,30 @@ def _openai(client: HttpClient, asked: str) -> Served:
         raise InputError("the server lists no models", hint="name the model with --model-name")
     served = _names(_object(client, answer), "data", "id")
     model = _choose(asked, served, strict=False)
-    unlisted = asked and asked not in served
-    return Served(
-        model, warnings=(f"the server does not list {asked!r} among its models",) if unlisted else ()
-    )
+    if not asked or asked in served:
+        return Served(model)
+    _refuse_unknown(client, name, asked, served)
+    return Served(model, warnings=(f"the server does not list {asked!r} among its models",))
+
+
+def _refuse_unknown(client: HttpClient, name: str, asked: str, served: list[str]) -> None:
+    """Refuse a model that the server does not list and does not know: of one token it says so, and no load is sent.
+
+    Some servers answer to names that they do not list: aliases, adapters, any name at all.
+    """
+    try:
+        client.send(dialect(name).request(Ask(prompt="Hi", model=asked, max_tokens=1, stream=False)))
+    except Failure as failure:
+        if failure.status != 404 and not (failure.status in {400, 422} and _NO_MODEL.search(str(failure))):
+            return
+        listed = ", ".join(served[:20]) or "none"
+        close = get_close_matches(asked, served, n=1) or served[:1]
+        raise InputError(
+            f"the server does not serve {asked!r}",
+            got=str(failure),
+            expected=f"the server serves: {listed}",
+            hint=f"--model-name {close[0]}" if close else "load a model into it first",
+        ) from None
 
 
 def _ollama(client: HttpClient, asked: str) -> Served:
@@ -181,10 +214,10 @@ def _template(client: HttpClient, asked: str) -> Served:
 
 
 _PROBES: dict[str, Callable[[HttpClient, str], Served]] = {
-    "openai-chat": _openai,
-    "openai-completions": _openai,
-    "openai-responses": _openai,
-    "openai-embeddings": _openai,
+    "openai-chat": partial(_openai, "openai-chat"),
+    "openai-completions": partial(_openai, "openai-completions"),
+    "openai-responses": partial(_openai, "openai-responses"),
+    "openai-embeddings": partial(_openai, "openai-embeddings"),
     "ollama-generate": _ollama,
     "ollama-chat": _ollama,
     "ollama-embed": _ollama,

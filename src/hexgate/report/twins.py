@@ -1,0 +1,61 @@
+"""Chinese twins of sentences that are kept in English: an artifact is data, and data has one language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["Twins"]
+
+_PART = re.compile(r"\{(\w+)(\*?)\}")
+_NEXT = re.compile(r"(?<=\.) (?=[A-Z])")
+_MOST = 4000
+"""Longer text is none of our sentences."""
+
+
+class Twins:
+    """Sentences with gaps, each in English and in Chinese.
+
+    ``{name}`` is a gap for one word, such as a number; ``{name*}`` one for any text. The Chinese sentence has a gap
+    ``{name}`` wherever that part goes, or leaves it out. A part that is itself a sentence of these is put in in Chinese.
+
+    Args:
+        pairs: English and Chinese. Of several that fit, the first is taken.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._exact: dict[str, str] = {}
+        self._gapped: list[tuple[re.Pattern[str], str]] = []
+        for english, chinese in pairs:
+            if _PART.search(english):
+                self._gapped.append((_pattern(english), chinese))
+            else:
+                self._exact.setdefault(english, chinese)
+
+    def chinese(self, sentence: str) -> str | None:
+        """The sentence in Chinese; None where it is none of these. Of several in a row, those that are."""
+        if sentence in self._exact:
+            return self._exact[sentence]
+        if len(sentence) > _MOST:
+            return None
+        for pattern, chinese in self._gapped:
+            if (found := pattern.fullmatch(sentence)) is not None:
+                parts = {name: self._part(part) for name, part in found.groupdict().items()}
+                return chinese.format(**parts)
+        several = _NEXT.split(sentence)
+        known = [self.chinese(one) for one in several] if len(several) > 1 else []
+        if not any(known):
+            return None
+        return "".join(found or f"{one} " for found, one in zip(known, several, strict=True))
+
+    def _part(self, part: str) -> str:
+        return self.chinese(part) or part
+
+
+def _pattern(english: str) -> re.Pattern[str]:
+    pattern, end = "", 0
+    for found in _PART.finditer(english):
+        pattern += re.escape(english[end : found.start()])
+        pattern += rf"(?P<{found[1]}>{'.+?' if found[2] else '[^ ]+?'})"
+        end = found.end()
+    return re.compile(pattern + re.escape(english[end:]), re.DOTALL)
