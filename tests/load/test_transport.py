@@ -258,7 +258,11 @@ def test_a_name_that_does_not_exist(loop_of: Any) -> None:
     assert exchange.fault is Fault.CONNECTION
 
 
-def test_a_kept_connection_that_the_server_has_closed_is_replaced(serve: Serve, loop_of: Any) -> None:
+def test_a_kept_connection_that_the_server_has_closed_is_replaced(
+    serve: Serve, loop_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hexgate.load.sender.AT_ONCE_NS", 10**12)  # a busy machine hears of it late
+
     async def script(call: Any, wire: Any) -> object:
         if call.number == 1:
             return False  # closed without a word, on the connection that was kept
@@ -275,6 +279,25 @@ def test_a_kept_connection_that_the_server_has_closed_is_replaced(serve: Serve, 
     assert server.connections == 2
     # Charged from when it was first written, not from the second try.
     assert exchanges[1].sent_ns <= server.calls[1].at_ns
+
+
+def test_a_server_that_read_a_request_and_dropped_it_is_not_asked_again(serve: Serve, loop_of: Any) -> None:
+    """It may have worked on it: a second try would hide its failure, and count one request for two."""
+
+    async def script(call: Any, wire: Any) -> object:
+        if call.number == 1:
+            await asyncio.sleep(0.1)
+            return False
+        return await wire.reply(b"ok")
+
+    server = serve(script)
+
+    async def work(transport: Transport, request: bytes) -> list[Exchange]:
+        return [await transport.send(request) for _ in range(2)]
+
+    exchanges = with_transport(loop_of, server.url, work)
+    assert [exchange.fault for exchange in exchanges] == [None, Fault.CONNECTION]
+    assert len(server.calls) == 2
 
 
 def test_bytes_behind_a_reply_end_the_connection(serve: Serve, loop_of: Any) -> None:

@@ -162,7 +162,7 @@ def errand(plan: Plan, workers: int | None = None, shards: int = 1) -> Errand:
         (open_loop(rate_rps=501.0, items=1, requests=9), None, 1, 8, 2),
         (open_loop(rate_rps=501.0, items=1, requests=9), None, 2, 8, 1),
         (open_loop(rate_rps=90_000.0, items=1, requests=9), None, 1, 8, 8),
-        (open_loop(rate_rps=90_000.0, items=1, requests=9, max_in_flight=3), None, 1, 8, 3),
+        (open_loop(rate_rps=90_000.0, items=1, requests=9, max_in_flight=3), None, 1, 8, 1),
         (open_loop(rate_rps=1.0, items=1, requests=9), 3, 1, 8, 3),
     ],
 )

@@ -16,6 +16,7 @@ from hexgate.indicators.load_series import MOST_BINS
 from hexgate.indicators.load_statistics import load_statistics
 from hexgate.load.arrivals import arrival_test
 from hexgate.load.plan import closed_loop
+from hexgate.load.records import Outcome
 from hexgate.report.load_charts import Line, distribution_chart, time_chart
 from hexgate.report.load_html import MOST_BYTES, render_load_html
 from hexgate.report.load_words import WORDS, word
@@ -157,6 +158,17 @@ def test_a_load_of_which_every_request_failed_has_its_page(tmp_path: Path) -> No
     page = checked(page_of(folder_of(tmp_path, plan_of(100), all_fail=True)))
     assert "No reply with text was kept." in page
     assert "no request succeeded" in page
+
+
+def test_what_was_unfinished_counts_among_the_failed(tmp_path: Path) -> None:
+    files = write_evidence(tmp_path, plan_of(100), failing=0.0)
+    records = np.load(files["requests"][0])
+    last = records[-25:]
+    last["outcome"], last["end_ns"] = Outcome.UNFINISHED, -1
+    np.save(files["requests"][0], records)
+    page = page_of(folder_with(tmp_path, files))
+    assert '<span lang="en">25\N{NARROW NO-BREAK SPACE}%</span>' in page
+    assert "requests that failed" in page
 
 
 def test_a_load_that_sent_nothing_has_its_page(tmp_path: Path) -> None:

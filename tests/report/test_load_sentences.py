@@ -33,7 +33,7 @@ def sentences_of(module: ModuleType) -> Iterator[str]:
             skipped |= {id(below) for below in ast.walk(node)}
             yield "".join(_filled(part, module) for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+            yield node.value + (FIGURE if node.value.endswith(": ") else "")
 
 
 def _filled(part: ast.expr, module: ModuleType) -> str:

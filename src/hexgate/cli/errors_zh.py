@@ -23,7 +23,10 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("--{shape} says itself how long it lasts", "--{shape} 自身已规定时长"),
     ("take {flag} out", "去掉 {flag}"),
     ("take it out", "去掉它"),
-    ("take --shard, --start-at, --plan-only and --metrics-port out", "去掉 --shard、--start-at、--plan-only 和 --metrics-port"),
+    (
+        "take --shard, --start-at, --plan-only and --metrics-port out",
+        "去掉 --shard、--start-at、--plan-only 和 --metrics-port",
+    ),
     ("the trace says when", "何时发送由轨迹决定"),
     ("without a rate, the end of one request sends the next", "没有速率时，一个请求结束才发送下一个"),
     ("--arrival needs --rate, --stages or --ramp", "--arrival 需要 --rate、--stages 或 --ramp"),
@@ -34,26 +37,43 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("--search needs --slo", "--search 需要 --slo"),
     ("say what the rate has to keep: --slo {slo}", "说明该速率须满足什么：--slo {slo}"),
     ("--search needs a term that a load as a whole keeps", "--search 需要一项由整个负载满足的条件"),
-    ("add a percentile or a ratio, such as goodput_ratio>=0.99", "请加一个百分位数或比例，例如 goodput_ratio>=0.99"),
+    (
+        "add a percentile or a ratio, such as goodput_ratio>=0.99",
+        "请加一个百分位数或比例，例如 goodput_ratio>=0.99",
+    ),
     ("{flag} needs {other}", "{flag} 需要 {other}"),
     ("--out is missing", "缺少 --out"),
     ("name a folder for the artifacts, or add --plan-only", "请指定结果目录，或加上 --plan-only"),
     ("a shard needs the instant that all shards count from", "分片需要一个各分片共同的起点"),
-    ("add the same --start-at to every shard, some seconds ahead", "给每个分片加上相同的 --start-at，取几秒之后"),
+    (
+        "add the same --start-at to every shard, some seconds ahead",
+        "给每个分片加上相同的 --start-at，取几秒之后",
+    ),
+    ("there is no such process on this machine", "本机没有这个进程"),
+    (
+        "give the id of the server's process, or take the flag out",
+        "请给出服务端进程的编号，或去掉该选项",
+    ),
     ("{feature*} needs packages that are not installed", "{feature}需要的软件包未安装"),
     ("writing Parquet", "写 Parquet"),
     # load/slo.py
     ("such as {example}", "例如 {example}"),
     ("not the terms of an SLO ({error*})", "不是 SLO 的条件（{error}）"),
     ("an SLO bounds nothing, or the same twice", "SLO 没有限制任何量，或同一量限制了两次"),
-    ("goodput_ratio needs a limit that each request is held to", "goodput_ratio 需要一个对每个请求都适用的限值"),
+    (
+        "goodput_ratio needs a limit that each request is held to",
+        "goodput_ratio 需要一个对每个请求都适用的限值",
+    ),
     ("not a term of an SLO", "不是 SLO 的一项条件"),
     ("an SLO knows no measure {name}", "SLO 中没有 {name} 这个量"),
     ("one of {known*}", "以下之一：{known}"),
     ("{measure} is bounded from the other side", "{measure} 应从另一侧限制"),
     ("a ratio is bounded by a share from 0 to 1", "比例的限值应在 0 到 1 之间"),
     ("no statistic of a time", "不是时间的统计量"),
-    ("p50, p90, p99, p99.9 …, mean, or none for each request", "p50、p90、p99、p99.9 等，mean，或不写（对每个请求）"),
+    (
+        "p50, p90, p99, p99.9 …, mean, or none for each request",
+        "p50、p90、p99、p99.9 等，mean，或不写（对每个请求）",
+    ),
     ("a time is bounded by milliseconds above 0", "时间的限值应为大于 0 的毫秒数"),
     # load/pacers.py, load/plan.py, load/plan_head.py
     ("the rate is out of range", "速率超出范围"),
@@ -61,7 +81,10 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("above {least}, below {most}", "大于 {least}，小于 {most}"),
     ("the length of a stage is out of range", "一段的时长超出范围"),
     ("stage {number} is not one", "第 {number} 段格式有误"),
-    ("RATE:SECONDS, separated by commas, such as 10:30,100:60,500:60", "速率:秒数，以逗号分隔，例如 10:30,100:60,500:60"),
+    (
+        "RATE:SECONDS, separated by commas, such as 10:30,100:60,500:60",
+        "速率:秒数，以逗号分隔，例如 10:30,100:60,500:60",
+    ),
     ("FROM..TO:SECONDS, such as 10..500:120", "起..止:秒数，例如 10..500:120"),
     ("not a ramp", "不是斜坡"),
     ("too many stages", "段数太多"),
@@ -94,7 +117,10 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("{least} to {most}", "{least} 至 {most}"),
     ("too many windows", "窗口太多"),
     # load/trace.py
-    ("a line of a trace has one instant, and all lines the same kind of it", "轨迹的每行有一个时刻，且各行的字段相同"),
+    (
+        "a line of a trace has one instant, and all lines the same kind of it",
+        "轨迹的每行有一个时刻，且各行的字段相同",
+    ),
     ("timestamp (in milliseconds), or due_s (in seconds)", "timestamp（毫秒）或 due_s（秒）"),
     ("{key} is not a number, or too large", "{key} 不是数字，或太大"),
     ("{key} is not a whole number, or too large", "{key} 不是整数，或太大"),
@@ -112,6 +138,8 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("the timed part of the trace takes no time: it has no rate", "轨迹的计时部分不占时间：没有速率可言"),
     ("{timed} timed lines after {warmup} of warm-up", "预热 {warmup} 行之后有 {timed} 行计时"),
     ("at least two, not all at one instant", "至少两行，且不全在同一时刻"),
+    ("lines in the order of time", "按时间先后排列的行"),
+    ("the trace is empty", "轨迹是空的"),
     # load/start.py, load/shard.py, indicators/load_shards.py, indicators/load_merge.py
     ("not an instant in UTC", "不是 UTC 时刻"),
     ("RFC 3339 such as {example}", "RFC 3339，例如 {example}"),
@@ -123,7 +151,10 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("I/N with 0 <= I < N <= {most}, such as 0/2 and 1/2", "I/N，0 <= I < N <= {most}，例如 0/2 和 1/2"),
     ("not a shard", "不是分片"),
     ("I/N, such as 0/2", "I/N，例如 0/2"),
-    ("{cap} requests in flight cannot be split over {count} shards", "{cap} 个在途请求无法分给 {count} 个分片"),
+    (
+        "{cap} requests in flight cannot be split over {count} shards",
+        "{cap} 个在途请求无法分给 {count} 个分片",
+    ),
     ("at least one for each shard", "每个分片至少一个"),
     ("raise --concurrency, or use fewer shards", "请调高 --concurrency，或减少分片"),
     ("shard {place} is there twice", "分片 {place} 出现了两次"),
@@ -136,12 +167,18 @@ ERRORS: tuple[tuple[str, str], ...] = (
         "请给出 hexgate load --shard 写出的目录，或收集到的目录",
     ),
     ("two shards are not of one load: they differ in {what*}", "两个分片不属于同一次负载：不同之处为 {what}"),
-    ("merge the shards of one run, started with the same options and data", "请合并同一次运行、以相同选项和数据启动的分片"),
+    (
+        "merge the shards of one run, started with the same options and data",
+        "请合并同一次运行、以相同选项和数据启动的分片",
+    ),
     ("merge shards that had the same --start-at", "请合并 --start-at 相同的分片"),
     ("give another folder", "换一个目录"),
     ("give another --out", "换一个 --out"),
     # how a load ended
-    ("check that it is running and reachable from here; what was measured before is kept", "请确认目标在运行且从本机可达；此前测得的内容已保留"),
+    (
+        "check that it is running and reachable from here; what was measured before is kept",
+        "请确认目标在运行且从本机可达；此前测得的内容已保留",
+    ),
     ("no request succeeded: all {count} failed", "没有请求成功：{count} 个全部失败"),
     ("look at the server's log; every reply is kept in {file}", "请查看服务端日志；每个回复都保存在 {file}"),
     ("look at the server's log", "请查看服务端日志"),
@@ -169,7 +206,10 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("not a JSON object", "不是 JSON 对象"),
     ("{key} is set by the load itself", "{key} 由负载自身设定"),
     ("is its context long enough?", "它的上下文够长吗？"),
-    ("the lengths of prompts cannot be fitted to the counts of this target", "无法按该目标的计数配出提示词长度"),
+    (
+        "the lengths of prompts cannot be fitted to the counts of this target",
+        "无法按该目标的计数配出提示词长度",
+    ),
     ("give a tokenizer with --tokenizer FILE", "请用 --tokenizer FILE 给出分词器"),
     ("no definitions of that tool are known", "没有该工具的定义"),
     # meters/recorder.py
@@ -192,13 +232,13 @@ def _twins() -> Twins:
 def error_in_chinese(text: str) -> str:
     """A part of an error in Chinese, each of its sentences that is one of ours; else as it is.
 
-    Several reasons against a load are joined by semicolons, which a reason may have itself: the longest that is known
+    Several reasons against a load are joined by semicolons, which a reason may have itself: the shortest that is known
     is taken each time.
     """
     pieces, found, at = text.split("; "), list[str](), 0
     while at < len(pieces):
-        for end in range(len(pieces), at, -1):
-            twin = _twins().chinese("; ".join(pieces[at:end]))
+        for end in range(at + 1, len(pieces) + 1):
+            twin = _twins().chinese("; ".join(pieces[at:end]), partly=False)
             if twin is not None:
                 found.append(twin)
                 at = end

@@ -111,7 +111,7 @@ def command(
         )
     if start is not None:
         start.refuse_unless_near(time.time_ns())
-    leaving = Leaving(parquet=parquet, exports=not no_exports, dialect_of=dialect_of, quiet=quiet)
+    leaving = Leaving(parquet, not no_exports, dialect_of, quiet, options.max_error_ratio)
     leaving.refuse_what_is_missing()
     if options.tokenizer is not None:
         # The workers read it once the load is over: too late to find out that it is not there.

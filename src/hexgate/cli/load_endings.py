@@ -22,8 +22,14 @@ __all__ = ["show_reasons", "show_summary", "unread_metrics"]
 Json = Mapping[str, Any]
 
 
-def show_reasons(measured: Sequence[Measured], statistics: Json | None) -> None:
-    """Why what was measured is not complete, each reason once: what is invalid is no error of anybody."""
+def show_reasons(measured: Sequence[Measured], statistics: Json | None, most: float | None) -> None:
+    """Why what was measured is not complete, each reason once: what is invalid is no error of anybody.
+
+    Args:
+        measured: the artifacts.
+        statistics: of the load; None where there are none.
+        most: the share of failures that was allowed; None where nothing was said of it.
+    """
     said: set[str] = set()
     for one in measured:
         data = one.artifact.data
@@ -36,7 +42,7 @@ def show_reasons(measured: Sequence[Measured], statistics: Json | None) -> None:
             continue
         for reason in reasons:
             if reason not in said:
-                click.echo(_reason(reason, data["method"].get("max_error_ratio"), statistics), err=True)
+                click.echo(_reason(reason, most, statistics), err=True)
             said.add(reason)
 
 

@@ -59,6 +59,8 @@ class Leaving:
     """The tool under whose definitions to print the load too."""
     quiet: bool = False
     """Whether to say nothing but errors."""
+    max_error_ratio: float | None = None
+    """The share of failures beyond which the load was to stop; None where nothing was said of it."""
 
     def refuse_what_is_missing(self) -> None:
         """Find out before the load what could not be written after it.

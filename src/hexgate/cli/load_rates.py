@@ -62,7 +62,8 @@ def _probe_line(probe: Probe) -> str:
 
 def _step_line(step: Step) -> str:
     shown = ", ".join(f"{name} {_short(value)}" for name, value in step.figures.items() if value is not None)
-    return f"  {_short(step.rate_rps)}/s: {shown}"
+    busy = text("; this client did not keep up", "；发送端未跟上") if step.reasons else ""
+    return f"  {_short(step.rate_rps)}/s: {shown}{busy}"
 
 
 def _conclude_search(searched: Searched, out: Path, leaving: Leaving) -> int:
@@ -108,6 +109,8 @@ def _conclude_sweep(swept: Swept, out: Path, leaving: Leaving) -> int:
         if swept.served_rps is not None:
             rate = _short(swept.served_rps)
             click.echo(text(f"served at most: {rate}/s", f"最大吞吐：{rate}/s"), err=True)
+        for line in _ended_lines(swept):
+            click.echo(line, err=True)
         click.echo(f"{swept.path}", err=True)
     _leave_page(swept.path, leaving)
     if leaving.exports:
@@ -128,6 +131,31 @@ def _leave_page(document: Path, leaving: Leaving) -> None:
         return
     if not leaving.quiet:
         click.echo(f"{written}", err=True)
+
+
+def _ended_lines(swept: Swept) -> list[str]:
+    """Why a sweep did not come to its end, and what was measured twice."""
+    last = swept.points[-1] if swept.points else None
+    rates = ", ".join(f"{_short(step.rate_rps)}/s" for step in swept.retried)
+    if swept.ended == "client" and last is not None and last.reasons:
+        rate = _short(last.rate_rps)
+        return [
+            text(
+                f"the sweep ended at {rate}/s: this client did not keep up, twice; higher rates ask more of it",
+                f"扫描在 {rate}/s 处结束：发送端两次都未跟上，更高的速率要求更多",
+            ),
+            f"{text('invalid: ', '无效：')}{text(last.reasons[0], chinese(last.reasons[0]))}",
+        ]
+    if swept.ended == "stopped":
+        return [text("the sweep was stopped before its end", "扫描中途停止")]
+    if not rates:
+        return []
+    return [
+        text(
+            f"measured twice, as this client did not keep up at first: {rates}",
+            f"因发送端起初未跟上而测了两次：{rates}",
+        )
+    ]
 
 
 def _code(error: HexgateError | None, *, stopped: bool, client: bool) -> int:

@@ -40,7 +40,7 @@ def conclude_load(measured: Sequence[Measured], out: Path, leaving: Leaving) -> 
     except HexgateError:
         # Told below, by what writes them.
         statistics = None
-    show_reasons(measured, statistics)
+    show_reasons(measured, statistics, leaving.max_error_ratio)
     if not leaving.quiet:
         if statistics is not None:
             show_summary(statistics)

@@ -16,7 +16,7 @@ from hexgate.errors import HexgateError, InputError
 from hexgate.indicators.base import Job
 from hexgate.indicators.latency_p99 import latency_method
 from hexgate.indicators.load_beside import remove_left
-from hexgate.indicators.load_title import counted, load_title
+from hexgate.indicators.load_title import planned
 from hexgate.indicators.load_unanswered import told_where_none_answered
 from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.sheet import Measured, Run, Sheet
@@ -25,11 +25,9 @@ from hexgate.indicators.workload import Workload, carry_out, workload
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import DRAIN_S
 from hexgate.load.live import Live
-from hexgate.load.pacers import length_s, warmup_rps
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp, parse_stages
+from hexgate.load.plan import Arrival, Plan
 from hexgate.load.slo import TIMES, Slo
 from hexgate.load.start import Start
-from hexgate.load.trace import replay
 from hexgate.meters.recorder import Recorder
 
 __all__ = [
@@ -217,11 +215,9 @@ def prepare(job: Job, load: Workload | None = None) -> Prepared:
     load = workload_of(job) if load is None else load
     if slo is not None and load.mode != "text":
         _refuse_times_of_streams(slo, load.mode)
-    plan, what = _plan(job, chosen, load)
+    plan, what = planned(job, chosen, load)
     kept: dict[str, Any] = {} if slo is None else {"slo": slo.to_json()}
     sent: dict[str, Any] = {"max_tokens": chosen.max_tokens, "workers": chosen.workers}
-    if chosen.max_error_ratio is not None:
-        sent["max_error_ratio"] = chosen.max_error_ratio
     if chosen.replay is not None:
         sent |= {"trace": chosen.replay.name, "time_scale": chosen.time_scale}
     methods = {
@@ -240,41 +236,6 @@ def _refuse_times_of_streams(slo: Slo, mode: str) -> None:
                 got=str(term),
                 hint="bound e2e_ms, or a ratio",
             )
-
-
-def _plan(job: Job, chosen: LoadOptions, load: Workload) -> tuple[Plan, str]:
-    units: dict[str, Any] = {
-        "items": load.items,
-        "warmup": chosen.warmup,
-        "seed": job.seed,
-        "turns": load.turns,
-        "think_s": chosen.think_s,
-    }
-    amount: dict[str, Any] = {"requests": chosen.requests, "duration_s": chosen.duration_s}
-    thing = "requests" if load.turns == 1 else f"conversations of {load.turns} turns"
-    length = f"{counted(chosen.requests)} {thing}" if chosen.requests else ""
-    if chosen.duration_s:
-        length = f"{chosen.duration_s:g} s"
-    told: dict[str, Any] = {"warmup": chosen.warmup, "length": length}
-    caps = [cap for cap in (chosen.max_in_flight, load.most_in_flight) if cap is not None]
-    units_open: dict[str, Any] = units | {"max_in_flight": min(caps, default=None)}
-    paced: dict[str, Any] = {"arrival": Arrival(chosen.arrival), "burstiness": chosen.burstiness}
-    if chosen.replay is not None:
-        plan = replay(chosen.replay, time_scale=chosen.time_scale, **units_open, **amount)
-        return plan, load_title(f"the trace {chosen.replay.name}", **told)
-    if chosen.stages is not None or chosen.ramp is not None:
-        shape = parse_stages(chosen.stages) if chosen.stages is not None else parse_ramp(chosen.ramp or "")
-        name = f"stages {chosen.stages}" if chosen.stages else f"ramp {chosen.ramp}"
-        told |= {"warmup_rps": warmup_rps(shape), "timed_s": length_s(shape)}
-        plan = open_loop(shape=shape, **paced, **units_open)
-        return plan, load_title(f"{name} ({thing}/s:s)", **told)
-    if chosen.rate_rps is not None:
-        plan = open_loop(rate_rps=chosen.rate_rps, **paced, **units_open, **amount)
-        timed_s = chosen.duration_s or (chosen.requests or 0) / chosen.rate_rps
-        told |= {"warmup_rps": chosen.rate_rps, "timed_s": timed_s}
-        return plan, load_title(f"{chosen.rate_rps:g} {thing}/s", **told)
-    plan = closed_loop(concurrency=chosen.concurrency, **units, **amount)
-    return plan, load_title(f"{counted(chosen.concurrency)} in flight", **told)
 
 
 def measure_load(

@@ -182,8 +182,8 @@ def run_sweep(
         raise
     except (EvidenceError, TargetFailed) as failed:
         ended, error = "stopped", failed
-    points = tuple(step for step in prober.steps if not any(step is one for one in retried))
-    swept = Swept(points, served, ended, folder / SWEEP, error, tuple(retried))
+    kept = tuple(step for step in prober.steps if not any(step is one for one in retried))
+    swept = Swept(kept, served, ended, folder / SWEEP, error, tuple(retried))
     _write(
         swept.path,
         {
@@ -192,7 +192,7 @@ def run_sweep(
             "slo": None if slo is None else slo.to_json(),
             "ended": ended,
             "served_rps": served,
-            "points": [step.to_json() for step in points],
+            "points": [step.to_json() for step in kept],
             "probes": [step.to_json() for step in (*finder.steps, *retried)],
         },
     )

@@ -52,10 +52,11 @@ def recorded(
     except HexgateError as error:
         stopped = error
     except OSError as error:
-        if error.errno not in _DISK_FAULTS:
+        # NumPy tells of a short write without a number.
+        if error.errno is not None and error.errno not in _DISK_FAULTS:
             raise
         stopped = TargetFailed(
-            f"the evidence cannot be written ({error.strerror}); what was written before is kept",
+            f"the evidence cannot be written ({error.strerror or error}); what was written before is kept",
             where=str(evidence.folder),
             hint="make room and measure again",
         )
@@ -68,7 +69,7 @@ def recorded(
 def unwritable(error: OSError, evidence: EvidenceWriter) -> TargetFailed:
     """What to say where the disk does not take the result of a measurement."""
     return TargetFailed(
-        f"the artifact cannot be written ({error.strerror}); what was measured is kept as it stands there",
+        f"the artifact cannot be written ({error.strerror or error}); what was measured is kept as it stands there",
         where=str(evidence.folder),
         hint="make room and measure again",
     )

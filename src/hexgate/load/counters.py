@@ -75,7 +75,7 @@ _AT_OUTCOMES = 16
 _AT_BUCKETS = 24
 _AT_TTFT_BUCKETS = 96
 
-_REASONS = (None, "unreachable", "disk")
+_REASONS = (None, "unreachable", "disk", "client")
 _WORDS = 168
 _SILENT_NS = 60_000_000_000
 """Where nothing else tells: after so long without a sign, whoever gives the commands is gone."""

@@ -28,8 +28,9 @@ __all__ = ["Course"]
 
 _BATCH = 64
 """Most requests that are taken up at one wake before the loop may read sockets again."""
-_SAMPLE_SHARE = 20
-"""Replies are read while the run goes on for at most one part in so many of the time."""
+_SAMPLE_EVERY_NS = 250_000_000
+"""Time from one reply that is read while the run goes on to the next: reading holds the loop up, and the stamps of
+what arrives meanwhile."""
 _SAMPLE_BYTES = 65_536
 """A longer reply is not read while the run goes on: it would hold the loop up."""
 _TAIL_BYTES = 64
@@ -216,7 +217,8 @@ class Course:
             self._unreachable += 1
             self._last_error = f"{Fault(flight.fault).name.lower()}: {flight.error}"
             if self._unreachable >= self._work.max_unreachable:
-                self._stop("unreachable", self._work.drain_ns)
+                own = flight.fault == Fault.CLIENT
+                self._stop("client" if own else "unreachable", self._work.drain_ns)
         elif flight.fault != Fault.ABANDONED:
             self._unreachable = 0
         if self._talk is not None and self._go_on(self._talk, flight, outcome):
@@ -304,12 +306,11 @@ class Course:
             return Outcome.OK
         if sum(map(len, flight.pieces)) > _SAMPLE_BYTES:
             return Outcome.OK
-        begun = time.monotonic_ns()
         found = self._reader.read(flight)
         first = found.first_token_ns
         self._counters.read(found.events, first - found.sent_ns if first >= 0 else None)
         now = time.monotonic_ns()
-        self._sample_ns = now + (now - begun) * _SAMPLE_SHARE
+        self._sample_ns = now + _SAMPLE_EVERY_NS
         return found.outcome
 
     # The end.

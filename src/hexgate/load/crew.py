@@ -131,6 +131,9 @@ class Crew:
             file = self._folder / f"worker-{worker}.json"
             member.process.wait()
             told.append(parse_strict(file.read_bytes()) if file.exists() else None)
+            if told[-1] is None and member.died is None:
+                member.died = "it could not write what it saw: the disk is full"
+                self._errand.stop.now(Stopped.DISK)
         return told
 
     def died(self, worker: int) -> str | None:

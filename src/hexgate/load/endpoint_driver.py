@@ -74,6 +74,8 @@ class EndpointDriver:
             from hexgate.load.httpx_sender import refuse_unusable
 
             refuse_unusable(self.proxy, http2=self.http2)
+        if plan.turns > 1 and len(self.followups) != len(self.asks):
+            raise InputError("the plan has conversations, and the data has none")
         speaker = dialect(self.endpoint.dialect)
         origin = Origin.parse(self.endpoint.base_url, self.endpoint.headers)
         asks = [
@@ -94,8 +96,6 @@ class EndpointDriver:
             crew = Crew(errand, folder, workers)
             heads = _write_bodies(folder, origin, speaker, asks)
             if plan.turns > 1:
-                if len(self.followups) != len(asks):
-                    raise InputError("the plan has conversations, and the data has none")
                 write_talks(folder, asks, list(self.followups))
             tasks = [self._work(errand, folder, speaker, asks, worker, workers) for worker in range(workers)]
             instants = _write_units(errand, folder, workers)
@@ -112,10 +112,15 @@ class EndpointDriver:
             _take_up(ran, told, crew)
             ran.files = gather(errand, folder, workers)
             self._tell_disk(errand, told)
-        finally:
+        except OSError:
+            # What the workers wrote is all that there is of the run: it stays where it is.
             if crew is not None:
                 crew.end()
-            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        except BaseException:
+            _remove(crew, folder)
+            raise
+        _remove(crew, folder)
 
     def _work(
         self, errand: Errand, folder: Path, speaker: Dialect, asks: Sequence[Ask], worker: int, workers: int
@@ -191,7 +196,7 @@ def workers_for(errand: Errand) -> int:
     """How many processes send: as was asked, else one for each core, and no more than the load can use.
 
     A worker for every 16 slots of a closed loop, or every 500 requests a second of an open one, is what the load can
-    use: what one core sends is far above either.
+    use: what one core sends is far above either. An open loop with a cap has one, unless more are asked for.
     """
     plan = errand.shard.plan
     slots = errand.shard.concurrency
@@ -204,8 +209,15 @@ def workers_for(errand: Errand) -> int:
         peak = max((max(one.from_rps, one.to_rps) for one in plan.shape), default=plan.rate_rps or 0.0)
         useful = math.ceil(peak / errand.shard.place.count / _RPS_OF_A_WORKER)
         if slots:
-            useful = min(useful, slots)
+            # A cap that is split makes requests wait beside free slots of another worker, and charges them for it.
+            useful = 1
     return max(min(cores, useful), 1)
+
+
+def _remove(crew: Crew | None, folder: Path) -> None:
+    if crew is not None:
+        crew.end()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _from_anywhere(name: str) -> str:

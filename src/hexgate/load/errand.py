@@ -26,6 +26,8 @@ class Stopped(Enum):
     """SIGINT, SIGTERM, or KeyboardInterrupt from elsewhere."""
     UNREACHABLE = "unreachable"
     """So many attempts in a row found no connection."""
+    CLIENT = "client"
+    """This machine could open no connection so many times in a row."""
     ERRORS = "errors"
     """More of the requests failed than was allowed."""
     DIED = "died"

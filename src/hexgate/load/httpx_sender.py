@@ -15,7 +15,7 @@ from hexgate.errors import InputError, MissingExtra
 from hexgate.load.exchange import MOST_BODY_BYTES, Fault
 from hexgate.load.flight import Flight
 from hexgate.load.origin import Origin
-from hexgate.load.sender import CONNECT_LIMIT_S, OWN_LIMITS
+from hexgate.load.sender import AT_ONCE_NS, CONNECT_LIMIT_S, OWN_LIMITS
 
 __all__ = ["HttpxSender", "refuse_unusable"]
 
@@ -160,6 +160,7 @@ class HttpxSender:
             self.opened += way.opened
             # As in `sender`: a kept connection that the server had closed says nothing about the request.
             lost = fault == Fault.CONNECTION and flight.sent_ns >= 0 and not way.opened
+            lost = lost and time.monotonic_ns() - flight.sent_ns <= AT_ONCE_NS
             if not lost or flight.retried or flight not in self.flying:
                 break
             self.reopened += 1

@@ -46,11 +46,11 @@ class Latencies:
     * ``ttft_sent``, ``ttft_due``: to the first token on any channel, of the replies that streamed one.
     * ``ttfa_sent``, ``ttfa_due``: to the first token of the answer, of the replies that streamed one.
     * ``tpot``: (last token - first token) / (tokens - tokens in the first event), of the replies with a token after
-      the first event. Where the server does not say how many the first event had, it is taken to have one.
+      the first event and a second event, as what comes in one has no pace. Where the server does not say how many the first event had, it is taken to have one.
     * ``gap_max``: the longest between two events with text, of the replies with at least two.
     """
     tpot_undefined: int
-    """Streamed replies with no token after the first event: they have no pace."""
+    """Streamed replies with no token after the first event, or with no other event: they have no pace."""
     first_event_unknown: int
     """Replies in `tpot` whose first event was taken to have one token."""
     token_source: TokenSource | None
@@ -108,7 +108,7 @@ def latencies(
         streamed = rows[rows["first_token_ns"] >= 0]
         tokens, counted_by = output_tokens(streamed)
         first = streamed["first_event_tokens"]
-        paced = tokens > np.where(first > 0, first, 1)
+        paced = (tokens > np.where(first > 0, first, 1)) & (streamed["events"] > 1)
         source = one_source([source, counted_by])
         undefined += int((~paced).sum())
         unknown += int((paced & (first <= 0)).sum())
@@ -133,7 +133,7 @@ def _time(rows: Rows, name: str) -> Millis:
         tokens, _ = output_tokens(streamed)
         first = streamed["first_event_tokens"]
         after_first = tokens - np.where(first > 0, first, 1)
-        paced = after_first > 0
+        paced = (after_first > 0) & (streamed["events"] > 1)
         span = streamed["last_token_ns"] - streamed["first_token_ns"]
         return millis(span[paced]) / after_first[paced]
     what, _, since = name.partition("_")

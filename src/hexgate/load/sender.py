@@ -18,13 +18,15 @@ from hexgate.load.exchange import Fault
 from hexgate.load.flight import Flight
 from hexgate.load.origin import Origin
 
-__all__ = ["CONNECT_LIMIT_S", "OWN_LIMITS", "HttpSender", "Sender"]
+__all__ = ["AT_ONCE_NS", "CONNECT_LIMIT_S", "OWN_LIMITS", "HttpSender", "Sender"]
 
 CONNECT_LIMIT_S = 10.0
 """Longest wait for a connection to open."""
 
 OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 """Errors of a connection that this machine is short of something for."""
+AT_ONCE_NS = 5_000_000
+"""A kept connection that is lost so soon after a request was written was closed before the request came."""
 _OVER = "the run was over before the request was sent"
 
 
@@ -90,6 +92,8 @@ class HttpSender:
         self._opening: set[asyncio.Task[None]] = set()
         self._abandoned = False
         self._address: tuple[str, int] | None = None
+        self._connect_ns = 0
+        """The shortest time that a connection took to open."""
 
     def send(self, flight: Flight) -> None:
         """Send one. Every failure is in the flight; nothing is raised."""
@@ -164,9 +168,11 @@ class HttpSender:
             self._idle.append(connection)
         else:
             connection.close()
-        if flight.fault == Fault.CONNECTION and flight.ready_ns == flight.sent_ns and not flight.retried:
-            # The server closed a kept connection while the request was on its way. That says nothing about
-            # the request: it goes over a new connection, still charged from when it was first written.
+        kept = flight.ready_ns == flight.sent_ns and not flight.retried
+        if flight.fault == Fault.CONNECTION and kept and flight.end_ns - flight.sent_ns <= self._at_once_ns():
+            # The server had closed a kept connection before the request came. That says nothing about the
+            # request: it goes over a new connection, still charged from when it was first written. A loss that
+            # comes later is that of a server that may have read it, and is an error.
             self.reopened += 1
             flight.retried = True
             flight.fault, flight.error, flight.end_ns, flight.bytes = 0, "", -1, 0
@@ -174,6 +180,10 @@ class HttpSender:
             self._dispatch(flight)
             return
         self._over(flight)
+
+    def _at_once_ns(self) -> int:
+        """How long the news that a connection was closed already may take: some round trips to the server."""
+        return max(AT_ONCE_NS, 3 * self._connect_ns)
 
     def _fail(self, flight: Flight, fault: Fault, error: str) -> None:
         if flight in self.flying:
@@ -229,12 +239,15 @@ class HttpSender:
         raise failure or OSError(f"{origin.host} has no address")
 
     async def _connect_to(self, address: tuple[str, int]) -> Connection:
+        begun = time.monotonic_ns()
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: Connection(self._ended),
             *address,
             ssl=self._tls,
             server_hostname=self._origin.host if self._tls else None,
         )
+        took = time.monotonic_ns() - begun
+        self._connect_ns = min(took, self._connect_ns or took)
         self.opened += 1
         return connection
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from statistics import NormalDist
@@ -12,16 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hexgate.load.goodput import Goodput, times_ms
 from hexgate.load.plan import LoadKind, Plan
 from hexgate.load.records import NEVER, Outcome, Records
 from hexgate.load.slo import Comparator, Slo, Term
-from hexgate.load.tokens import output_tokens
+from hexgate.load.spans import Millis
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.percentile import interval_of_ranks, minimum_n
 
-__all__ = ["Judged", "Kept", "good", "judge", "times_ms"]
-
-Times = NDArray[np.float64]
+__all__ = ["Judged", "Kept", "judge"]
 
 _FEWEST_FOR_MEAN = 30
 _SILENT = (Outcome.TIMEOUT, Outcome.UNFINISHED)
@@ -58,39 +56,6 @@ class Judged:
         return {"term": str(self.term), "kept": self.kept.value, "why": self.why, "n": self.n}
 
 
-def times_ms(rows: NDArray[np.void], measure: str, *, from_due: bool) -> Times:
-    """(n,) a time of each row in milliseconds; NaN where the row does not have it.
-
-    Args:
-        rows: records.
-        measure: a key of `slo.TIMES`.
-        from_due: whether times to an instant count from the due time; else from the send.
-    """
-    if measure == "tpot_ms":
-        tokens, _ = output_tokens(rows)
-        first = np.where(rows["first_event_tokens"] > 0, rows["first_event_tokens"], 1)
-        after = (tokens - first).astype(np.float64)
-        paced = (rows["first_token_ns"] >= 0) & (after > 0)
-        span = (rows["last_token_ns"] - rows["first_token_ns"]) / 1e6
-        return np.asarray(np.divide(span, after, out=np.full(len(rows), np.nan), where=paced))
-    if measure == "gap_ms":
-        return np.where(rows["gap_max_ns"] >= 0, rows["gap_max_ns"] / 1e6, np.nan)
-    to = rows[{"ttft_ms": "first_token_ns", "ttfa_ms": "first_answer_ns", "e2e_ms": "end_ns"}[measure]]
-    since = rows["due_ns" if from_due else "sent_ns"]
-    return np.where((to != NEVER) & (since != NEVER), (to - since) / 1e6, np.nan)
-
-
-def good(rows: NDArray[np.void], limits: Mapping[str, float], *, from_due: bool) -> NDArray[np.bool_]:
-    """(n,) whether each request got a whole reply inside all limits.
-
-    A time that a whole reply does not have, as the pace of one token, breaks no limit.
-    """
-    found = rows["outcome"] == Outcome.OK
-    for measure, limit in limits.items():
-        found &= ~(times_ms(rows, measure, from_due=from_due) > limit)
-    return np.asarray(found)
-
-
 class _Times:
     """The values of one measure: how many there are, and how many lie within the limit of each term."""
 
@@ -100,7 +65,7 @@ class _Times:
         self.squares = 0.0
         self.within = dict.fromkeys(limits, 0)
 
-    def add(self, values: Times, silent: int) -> None:
+    def add(self, values: Millis, silent: int) -> None:
         """Take values, and so many requests whose value is beyond every limit: their reply never came."""
         known = values[~np.isnan(values)]
         self.n += len(known) + silent
@@ -112,53 +77,63 @@ class _Times:
             self.total = math.inf
 
 
-def judge(slo: Slo, records: Records, plan: Plan, *, level: float = 0.95) -> list[Judged]:
+def judge(
+    slo: Slo, records: Records, plan: Plan, *, stopped: bool = False, level: float = 0.95
+) -> list[Judged]:
     """Judge the terms that a run as a whole keeps or not, on its timed requests.
 
     A percentile is judged on its order-statistic bounds: met where the upper one lies within the limit, missed where
     the lower one lies beyond it. Both are decided by how many values lie within the limit, exactly. A mean is judged
     on normal bounds, a ratio on exact binomial ones. Times are those of whole replies. The time of a reply that ran
     out of time, or had not ended when the drain limit had passed, counts as beyond every limit; what failed in another
-    way is judged by the ratios. The gap of a reply is its longest.
+    way is judged by the ratios. So does a request of an open loop that was due and never sent, and it is a miss in
+    every ratio: its user got nothing. The gap of a reply is its longest.
 
     Args:
         slo: the terms.
         records: the run's records.
         plan: its plan: in an open loop times count from the due instant, in a closed one from the send.
+        stopped: whether it was stopped before its end: then what was not sent tells nothing of the target.
         level: confidence of the one-sided bounds.
     """
     from_due = plan.kind is LoadKind.OPEN_LOOP
     measures = {term.measure for term in slo.run_terms if term.statistic is not None}
-    limits = slo.request_limits
+    goodput = Goodput(slo.request_limits, plan)
     times = {
         measure: _Times([term.limit for term in slo.run_terms if term.measure == measure])
         for measure in measures
     }
     outcomes = np.zeros(len(Outcome), dtype=np.int64)
-    goods = 0
+    unsent = 0
     for rows in records.chunks():
         timed = rows[~rows["warmup"]]
         outcomes += np.bincount(timed["outcome"], minlength=len(Outcome))
-        goods += int(good(timed, limits, from_due=from_due).sum())
+        goodput.add(timed, timed[:0])
         whole = timed[timed["outcome"] == Outcome.OK]
-        waited = timed[np.isin(timed["outcome"], _SILENT)]
+        never = (
+            (timed["outcome"] == Outcome.NOT_SENT) & (timed["due_ns"] != NEVER) & (from_due and not stopped)
+        )
+        unsent += int(never.sum())
+        waited = timed[np.isin(timed["outcome"], _SILENT) | never]
         for measure, found in times.items():
             silent = 0 if measure in ("tpot_ms", "gap_ms") else _silent(waited, measure)
             found.add(times_ms(whole, measure, from_due=from_due), silent)
-    due = int(outcomes.sum())
-    sent = due - int(outcomes[Outcome.NOT_SENT])
-    failed = sent - int(outcomes[Outcome.OK])
+    sent = int(outcomes.sum() - outcomes[Outcome.NOT_SENT])
     ratios = {
-        "error_ratio": (failed, sent),
-        "timeout_ratio": (int(outcomes[Outcome.TIMEOUT]), sent),
-        "goodput_ratio": (goods, due),
+        "error_ratio": (sent - int(outcomes[Outcome.OK]) + unsent, sent + unsent),
+        "timeout_ratio": (int(outcomes[Outcome.TIMEOUT]) + unsent, sent + unsent),
+        "goodput_ratio": (goodput.good, goodput.due),
     }
-    return [
-        _judged_ratio(term, *ratios[term.measure], level)
-        if term.measure in ratios
-        else _judged_time(term, times[term.measure], level)
-        for term in slo.run_terms
-    ]
+    judged = []
+    for term in slo.run_terms:
+        if term.measure == "goodput_ratio" and goodput.unmeasured:
+            lacking = f"no reply has what is limited: {', '.join(goodput.unmeasured)}"
+            judged.append(Judged(term, Kept.UNMEASURED, lacking, 0))
+        elif term.measure in ratios:
+            judged.append(_judged_ratio(term, *ratios[term.measure], level))
+        else:
+            judged.append(_judged_time(term, times[term.measure], level))
+    return judged
 
 
 def _silent(rows: NDArray[np.void], measure: str) -> int:

@@ -15,6 +15,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,16 @@ def main() -> None:
         )
     except OSError as error:
         stream, told["disk"] = {}, error.strerror or str(error)
-    (folder / f"{work.stem}.json").write_text(json.dumps(told | {"stream": stream}), encoding="utf-8")
+    _leave(folder / f"{work.stem}.json", told | {"stream": stream})
     counters.state = State.DONE
+
+
+def _leave(path: Path, told: dict[str, Any]) -> None:
+    """Write a document whole or not at all: a disk that is full has room for neither."""
+    partial = path.with_suffix(".partial")
+    with suppress(OSError):
+        partial.write_text(json.dumps(told), encoding="utf-8")
+        partial.replace(path)
 
 
 async def _carry_out(

@@ -274,6 +274,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "99th percentile, from the due time. A square is one load, in the colour that the table gives to what it said; a dashed line is a limit of the SLO.",
         "P99，自计划时刻起。每个方块是一次负载，颜色与下表的结论一致；虚线是 SLO 的限值。",
     ),
+    "rates_axis_log": ("requests a second, asked, logarithmic", "每秒请求数（要求），对数轴"),
     "rates_axis": ("requests a second, asked", "每秒请求数（要求）"),
     "rates_loads": ("The loads", "各次负载"),
     "rates_loads_note": (

@@ -37,7 +37,7 @@ def measured_table(artifacts: Sequence[Mapping[str, Any]], *, lang: Lang) -> Tab
     """One row for each artifact: its headline measure with unit, two-sided interval and status."""
     table = Figures(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     heads = [head[lang] for head in _HEADS]
-    add_columns(table, heads[:2], heads[2:5], heads[5:])
+    add_columns(table, heads[:2], heads[2:4], heads[4:])
     absent = []
     for data in artifacts:
         name = str(data["indicator"])

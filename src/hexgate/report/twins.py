@@ -32,8 +32,13 @@ class Twins:
             else:
                 self._exact.setdefault(english, chinese)
 
-    def chinese(self, sentence: str) -> str | None:
-        """The sentence in Chinese; None where it is none of these. Of several in a row, those that are."""
+    def chinese(self, sentence: str, *, partly: bool = True) -> str | None:
+        """The sentence in Chinese; None where it is none of these.
+
+        Args:
+            sentence: in English.
+            partly: whether of several sentences in a row those that are known are enough.
+        """
         if sentence in self._exact:
             return self._exact[sentence]
         if len(sentence) > _MOST:
@@ -42,7 +47,7 @@ class Twins:
             if (found := pattern.fullmatch(sentence)) is not None:
                 parts = {name: self._part(part) for name, part in found.groupdict().items()}
                 return chinese.format(**parts)
-        several = _NEXT.split(sentence)
+        several = _NEXT.split(sentence) if partly else []
         known = [self.chinese(one) for one in several] if len(several) > 1 else []
         if not any(known):
             return None

@@ -1,0 +1,115 @@
+"""What `hexgate load` says in Chinese: its own refusals, and the words of click around them."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from hexgate.cli.click_zh import speak_chinese
+from hexgate.cli.errors_zh import ERRORS, error_in_chinese
+
+HAN = re.compile("[\u4e00-\u9fff]")
+FIGURE = "7"
+
+
+def messages_of(module: ModuleType) -> Iterator[str]:
+    """What the errors of a module say is wrong, was expected and comes next, with a figure in each gap."""
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            name = getattr(node.exc.func, "id", "")
+            if name in {"InputError", "DataError"}:
+                hints = [one.value for one in node.exc.keywords if one.arg in {"expected", "hint"}]
+                for part in [*node.exc.args[:1], *hints]:
+                    yield from _texts(part)
+
+
+def _texts(part: ast.expr) -> Iterator[str]:
+    if isinstance(part, ast.JoinedStr):
+        yield "".join(str(one.value) if isinstance(one, ast.Constant) else FIGURE for one in part.values)
+    elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+        yield part.value
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hexgate.cli.load",
+        "hexgate.cli.load_options",
+        "hexgate.load.slo",
+        "hexgate.load.pacers",
+        "hexgate.load.plan",
+        "hexgate.load.trace",
+        "hexgate.load.start",
+        "hexgate.load.shard",
+    ],
+)
+def test_every_refusal_of_a_load_has_a_twin(name: str) -> None:
+    found = {one for one in messages_of(importlib.import_module(name)) if re.search("[a-z]{3} [a-z]", one)}
+    assert found
+    assert sorted(one for one in found if not HAN.search(error_in_chinese(one))) == []
+
+
+@pytest.mark.parametrize(("english", "twin"), ERRORS)
+def test_a_twin_names_no_gap_that_its_message_lacks(english: str, twin: str) -> None:
+    assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
+    filled = re.sub(r"\{\w+\*?\}", FIGURE, english)
+    assert error_in_chinese(filled) != filled or filled == twin
+
+
+def test_reasons_that_are_joined_are_told_one_by_one() -> None:
+    joined = (
+        "in 7 of 8 seconds worker 0 used 0.9 of a core or more while up to 12 bytes lay unread in a socket; 0.1 of the "
+        "seconds is the most; give the client more cores and workers, or ask for a lower rate; no request succeeded; "
+        "what nobody knows; and this"
+    )
+    shown = error_in_chinese(joined)
+    assert shown.endswith("；没有请求成功；what nobody knows；and this")
+    assert error_in_chinese("what nobody knows; and this") == "what nobody knows; and this"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rate", "x"], ["用法：", "查看帮助", "错误：", "取值无效"]),
+        (["--bogus"], ["没有选项"]),
+        (["--rate", "5", "--concurrency", "2"], ["不能同时使用", "只给其中一个"]),
+        (["--rate", "5", "--slo", "foo<=3"], ["没有 'foo' 这个量", "以下之一"]),
+        (["--ramp", "1:2"], ["不是斜坡"]),
+    ],
+)
+def test_the_command_refuses_in_chinese(
+    arguments: list[str],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import gettext
+
+    from hexgate.cli import main
+
+    monkeypatch.setenv("HEXGATE_LANG", "en")
+    monkeypatch.setattr(gettext, "dgettext", gettext.dgettext)
+    monkeypatch.setattr(gettext, "dngettext", gettext.dngettext)
+    with pytest.raises(SystemExit) as ended:
+        main(["--lang", "zh", "load", "demo:", *arguments])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    for word in words:
+        assert word in said
+
+
+def test_words_of_others_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gettext
+
+    monkeypatch.setattr(gettext, "dgettext", gettext.dgettext)
+    monkeypatch.setattr(gettext, "dngettext", gettext.dngettext)
+    speak_chinese()
+    assert gettext.gettext("Usage:") == "用法："
+    assert gettext.gettext("what click never says") == "what click never says"
+    assert gettext.ngettext("one thing", "several things", 2) == "several things"
