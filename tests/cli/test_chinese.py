@@ -62,6 +62,16 @@ def test_a_twin_names_no_gap_that_its_message_lacks(english: str, twin: str) -> 
     assert error_in_chinese(filled) != filled or filled == twin
 
 
+@pytest.mark.parametrize("status", [0, 400, 401, 403, 404, 422, 429])
+def test_what_to_check_has_a_twin(status: int) -> None:
+    from hexgate.indicators import load_unanswered
+
+    hint = load_unanswered._CHECKS.get(status, "look at the server's log")
+    assert not re.search(
+        r"[a-z]{3} [a-z]{3}", error_in_chinese(f"{hint}; every reply is kept in load.replies.jsonl")
+    )
+
+
 def test_reasons_that_are_joined_are_told_one_by_one() -> None:
     joined = (
         "in 7 of 8 seconds worker 0 used 0.9 of a core or more while up to 12 bytes lay unread in a socket; 0.1 of the "

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from support.command import Ended
+from support.load_running import undisturbed
 from support.measuring import check, rows
 from support.scripted import ScriptedServer
 
@@ -45,11 +46,10 @@ def test_one_load_leaves_both_artifacts_of_the_same_evidence(
     call: Call, scripted: Scripted, policy: Path, tmp_path: Path
 ) -> None:
     server = scripted(chat=lambda _prompt: "one two three")
-    out = tmp_path / "out"
-    ended = call(
-        *("load", server.v1, "--model", "m", "--prompts", "demo:", "--max-tokens", "5"),
-        *("--concurrency", "3", "--requests", "60", "--warmup", "6", "--out", out),
-    )
+    load = ("load", server.v1, "--model", "m", "--prompts", "demo:", "--max-tokens", "5")
+    load += ("--concurrency", "3", "--requests", "60", "--warmup", "6")
+    ended, left = undisturbed(lambda folder: call(*load, "--out", folder), tmp_path)
+    out = left.folder
     assert ended.code == 0, ended.err
     assert ended.out == ""
     assert "Latency" in ended.err

@@ -98,6 +98,23 @@ def test_nothing_is_said_of_what_nobody_counted(before: Seen) -> None:
     assert said["failures"] == "0"
 
 
+def test_the_warm_up_is_told_apart(before: Seen, now: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm = replace(now, outcomes=(9, 0, 0, 0, 0, 0), issued=12, due=12, warmup=50)
+    assert display_lines(before, warm)[0] == ("warm-up", "9 of 50 requests  12 s")
+    assert display_lines(before, replace(warm, issued=50))[0][0] == "running"
+    assert display_lines(before, replace(warm, phase="draining"))[0][0] == "draining"
+    monkeypatch.setenv("HEXGATE_LANG", "zh")
+    assert display_lines(before, warm)[0] == ("预热", "9 / 50 个请求  12 s")
+
+
+def test_while_it_drains_the_longest_wait_is_said(before: Seen, now: Seen) -> None:
+    draining = replace(now, phase="draining", planned=None)
+    assert dict(display_lines(before, draining, drain_s=60.0))["draining"] == (
+        "12 s (waits at most 60 s)  2380 requests"
+    )
+    assert dict(display_lines(before, draining))["draining"] == "12 s  2380 requests"
+
+
 def test_without_a_number_of_requests_there_is_no_bar(now: Seen, before: Seen) -> None:
     assert dict(display_lines(before, replace(now, planned=None)))["running"] == "12 s  2380 requests"
 

@@ -10,6 +10,7 @@ import pytest
 
 from hexgate.indicators import INDICATORS
 from hexgate.reference.endpoint import RunningServer
+from support.load_running import undisturbed_measurement
 from support.measuring import DIGITS, HELD_OUT, check, measured
 from support.scripted import ScriptedServer
 
@@ -47,10 +48,12 @@ def test_an_artifact_keeps_its_contract_and_is_what_its_evidence_says(
     gives_text = place in {"openai", "completions", "ollama"}
     data = str(sentences) if gives_text else str(HELD_OUT) if place != "demo:" else None
 
-    done = measured(name, url, tmp_path, data=data, limit=9)
+    done, out = undisturbed_measurement(
+        lambda folder: measured(name, url, folder, data=data, limit=9), tmp_path
+    )
 
     assert done.error is None
-    artifact = check(tmp_path / f"{name}.json").data
+    artifact = check(out / f"{name}.json").data
     assert artifact["status"] == "complete"
     assert artifact["counts"]["succeeded"] > 0
     assert artifact["counts"]["errored"] == artifact["counts"]["skipped"] == 0

@@ -78,10 +78,23 @@ def left(folder: Path, rows: NDArray[np.void], plan: Plan = PLAN, **documents: A
     evidence.document("plan_head", plan.head())
     evidence.array("plan", plan.to_array())
     evidence.array("requests", rows)
-    evidence.document("run", {"stopped": None, "stopped_ns": None})
+    evidence.document("run", {"stopped": None, "stopped_ns": None} | documents.pop("run", {}))
     for name, document in documents.items():
         evidence.document(name, document)
     return EvidenceReader(folder, {name: file.to_json() for name, file in evidence.finish().items()})
+
+
+def worker(number: int = 0, **more: Any) -> dict[str, Any]:
+    """What a worker told that had nothing to do."""
+    return {
+        "worker": number, "wall_s": 7.0, "cpu_s": 0.1, "run_delay_s": 0.0, "ticks": 0, "tick_ms": 10.0,
+        "lag": LogHistogram().to_json(), "lag_max_ms": 0.0, "opened": 1, "reopened": 0, "died": None,
+        "backlog": {"samples": 0, "nonzero": 0, "max_bytes": 0}, "per_second": [],
+    } | more  # fmt: skip
+
+
+def client_of(*workers: dict[str, Any]) -> dict[str, Any]:
+    return {"workers": list(workers), "parent": {"cpu_s": 0.1}, "throttled_s": 0.0, "cores": 2}
 
 
 def complete(figures: Figures, indicator: str) -> dict[str, Any]:
@@ -212,11 +225,7 @@ def test_the_arrival_process_and_what_else_is_to_be_known_are_published(tmp_path
     rows["server_load_ns"] = np.where(rows["index"] < 40, 2 * S, 1)
     rows["server_total_ns"] = rows["end_ns"] - rows["sent_ns"]
     rows["cached_tokens"] = rows["prompt_tokens"]
-    worker = {"worker": 0, "wall_s": 7.0, "cpu_s": 5.6, "run_delay_s": 0.0, "ticks": 0, "tick_ms": 10.0}
-    worker |= {"lag": LogHistogram().to_json(), "lag_max_ms": 0.0, "opened": 1, "reopened": 0, "died": None}
-    worker |= {"backlog": {"samples": 0, "nonzero": 0, "max_bytes": 0}, "per_second": []}
-    client = {"workers": [worker], "parent": {"cpu_s": 0.1}, "throttled_s": 0.0, "cores": 2}
-    evidence = left(tmp_path, rows, client=client)
+    evidence = left(tmp_path, rows, client=client_of(worker(cpu_s=5.6)))
     rates, times = ThroughputRps().figures(METHOD, evidence), LatencyP99().figures(METHOD, evidence)
     arrivals = complete(rates, "throughput_rps")["arrivals"]
     assert arrivals["asked"] == "constant"
@@ -237,12 +246,13 @@ def test_another_arrival_process_is_a_remark_and_in_bursts_a_reason(tmp_path: Pa
     plan = open_loop(rate_rps=4000.0, items=4000, requests=4000)
     rows = by_hand(*[reply(int(due)) for due in plan.due_ns])
     rows["item"] = plan.item
-    plain = ThroughputRps().figures(METHOD, left(tmp_path, rows, plan))
+    account = client_of(worker())
+    plain = ThroughputRps().figures(METHOD, left(tmp_path, rows, plan, client=account))
     assert (plain.values["remarks"], plain.invalid_reasons) == ([], ())
     jittered = rows.copy()
     jittered["issued_ns"] = -(-rows["due_ns"] // 1_000_000) * 1_000_000
     jittered["sent_ns"] = jittered["issued_ns"]
-    clumps = ThroughputRps().figures(METHOD, left(tmp_path, jittered, plan))
+    clumps = ThroughputRps().figures(METHOD, left(tmp_path, jittered, plan, client=account))
     assert clumps.values["arrivals"]["taken_up"]["ok"] is False
     assert clumps.values["remarks"][0].startswith("what the client took up is not the poisson process")
     assert clumps.invalid_reasons == ()
@@ -284,3 +294,96 @@ def test_of_shards_the_process_is_judged_where_all_came_and_their_clocks_are_kno
     assert replace(evidence, run={"shards": [shard(0), lost]}).no_arrivals == (
         "not all shards came, and the process is that of all of them together"
     )
+
+
+def constant_replies(count: int) -> tuple[Plan, NDArray[np.void]]:
+    plan = open_loop(rate_rps=100.0, items=count, requests=count, arrival=Arrival.CONSTANT, max_in_flight=3)
+    rows = by_hand(*[reply(int(due)) for due in plan.due_ns])
+    rows["item"] = plan.item
+    return plan, rows
+
+
+def test_a_run_that_left_due_requests_unsent_is_not_complete(tmp_path: Path) -> None:
+    plan, rows = constant_replies(120)
+    for name in ("issued_ns", "sent_ns", "first_token_ns", "first_answer_ns", "last_token_ns", "end_ns"):
+        rows[name][58:] = -1
+    rows["outcome"][58:] = Outcome.NOT_SENT
+    told = {"client": client_of(worker())}
+    said = (
+        "62 of 120 requests that were due were never sent: the cap of 3 in flight held them back until the drain limit "
+        "had passed; raise one of them, or ask for a lower rate"
+    )
+    for indicator in (ThroughputRps(), LatencyP99()):
+        figures = indicator.figures(METHOD, left(tmp_path, rows, plan, **told))
+        assert said in figures.invalid_reasons
+        assert figures.counts.skipped == 62
+    # One that was stopped says that, and one that ended whole has nothing to say.
+    stopped = left(tmp_path, rows, plan, **told, run={"stopped": "asked", "stopped_ns": S})
+    assert not any("never sent" in one for one in LatencyP99().figures(METHOD, stopped).invalid_reasons)
+    plan, rows = constant_replies(120)
+    assert LatencyP99().figures(METHOD, left(tmp_path, rows, plan, **told)).invalid_reasons == ()
+    # Those that this machine had no connection for are told apart.
+    rows["sent_ns"][58:], rows["outcome"][58:] = -1, Outcome.NOT_SENT
+    unable = LatencyP99().figures(METHOD, left(tmp_path, rows, plan, **told)).invalid_reasons
+    assert any("could open no more connections" in one for one in unable)
+    assert not any("were due were never sent" in one for one in unable)
+
+
+@pytest.mark.parametrize(
+    ("client", "said"),
+    [
+        (None, "the client left no account of itself"),
+        (client_of(), "the client left no account of itself"),
+        (client_of(worker()), "1 of 2 workers left an account of themselves"),
+    ],
+)
+def test_an_endpoint_is_not_judged_without_the_account_of_every_worker(
+    tmp_path: Path, client: dict[str, Any] | None, said: str
+) -> None:
+    plan, rows = constant_replies(40)
+    documents = {"run": {"workers": 2}} | ({} if client is None else {"client": client})
+    evidence = left(tmp_path, rows, plan, **documents)
+    for indicator in (ThroughputRps(), LatencyP99()):
+        (reason,) = indicator.figures(METHOD, evidence).invalid_reasons
+        assert reason.startswith(said)
+        assert indicator.figures(METHOD | {"in_process": True}, evidence).invalid_reasons == ()
+    whole = left(tmp_path, rows, plan, run={"workers": 2}, client=client_of(worker(0), worker(1)))
+    assert LatencyP99().figures(METHOD, whole).invalid_reasons == ()
+
+
+def test_a_shard_without_the_account_of_every_worker_is_named(tmp_path: Path) -> None:
+    plan, rows = constant_replies(40)
+    ran = {"stopped": None, "stopped_ns": None, "late_ns": 0, "clock_bound_s": 0.001, "workers": 1}
+    runs = [ShardRun(Place(index, 2), ran, None, "same").to_json() for index in range(2)]
+    evidence = left(tmp_path, rows, plan, run={"shards": runs}, client_0=client_of(worker()))
+    (reason,) = load_evidence(evidence).faults(in_process=False)
+    assert reason.startswith("shard 1/2: the client left no account of itself")
+    assert load_evidence(evidence).faults(in_process=True) == ()
+
+
+def test_one_long_stall_of_the_client_takes_the_tail_from_what_can_be_certified(tmp_path: Path) -> None:
+    plan, rows = constant_replies(2000)
+    # The longest reply takes 1 s, all others 0.2 s.
+    rows["end_ns"][7] += 800_000_000
+    for stall_ms, uncertified in ((15.0, set()), (50.0, {"p999_ms"}), (150.0, {"p999_ms", "max_ms"})):
+        seconds = [[1.0, 0.4, 1.0, 0.0, 0, 1], [2.0, stall_ms, 1.0, 0.0, 0, 1], [3.0, 0.1, 1.0, 0.0, 0, 1]]
+        client = client_of(worker(0), worker(1, per_second=seconds))
+        evidence = left(tmp_path, rows, plan, client=client)
+        figures = LatencyP99().figures(METHOD, evidence)
+        assert set(figures.cannot_certify) == uncertified
+        assert figures.invalid_reasons == ()
+        said = [one for one in figures.values["remarks"] if "stood still" in one]
+        assert [one.startswith(f"worker 1 stood still for {stall_ms:g} ms within 2 s") for one in said] == [
+            True
+        ] * bool(uncertified)
+        rates = ThroughputRps().figures(METHOD, evidence)
+        assert rates.values["remarks"] == figures.values["remarks"]
+        assert rates.cannot_certify == {}
+
+
+def test_a_reply_in_one_event_has_no_tpot(tmp_path: Path) -> None:
+    plan, rows = constant_replies(40)
+    rows["events"], rows["counted_tokens"], rows["last_token_ns"] = 1, 50, rows["first_token_ns"]
+    figures = LatencyP99().figures(METHOD, left(tmp_path, rows, plan, client=client_of(worker())))
+    assert figures.values["tpot_p50_ms"] is None
+    assert figures.values["times"]["tpot"] is None

@@ -219,7 +219,7 @@ def test_a_starved_shard_makes_the_load_invalid_and_is_named(call: Call, tmp_pat
     for name in ARTIFACTS:
         data = check(tmp_path / "merged" / f"{name}.json").data
         assert data["status"] == "invalid"
-        late = [reason for reason in data["invalid_reasons"] if "the client took requests up" in reason]
+        late = [reason for reason in data["invalid_reasons"] if "Requests were begun up to" in reason]
         assert any(reason.startswith("shard 1/2: ") for reason in late)
 
 

@@ -35,8 +35,8 @@ def rows(n: int, **columns: Any) -> NDArray[np.void]:
     return made
 
 
-def judged(slo: str, made: NDArray[np.void], plan: Plan = OPEN) -> list[Judged]:
-    return judge(Slo.parse(slo), Records.of(made), plan)
+def judged(slo: str, made: NDArray[np.void], plan: Plan = OPEN, *, stopped: bool = False) -> list[Judged]:
+    return judge(Slo.parse(slo), Records.of(made), plan, stopped=stopped)
 
 
 def test_terms_of_a_text_and_of_json() -> None:
@@ -179,7 +179,8 @@ def test_what_no_reply_has_is_never_kept() -> None:
     for slo in ("gap_ms.p50<=1", "tpot_ms.p99<=1", "ttfa_ms.mean<=1"):
         assert judged(slo, rows(500, end_ns=20 * MS))[0].kept is Kept.UNMEASURED
     nothing = rows(3, outcome=Outcome.NOT_SENT)
-    assert [found.kept for found in judged("e2e_ms.p50<=1,error_ratio<=1", nothing)] == [Kept.UNMEASURED] * 2
+    found = judged("e2e_ms.p50<=1,error_ratio<=1", nothing, stopped=True)
+    assert [one.kept for one in found] == [Kept.UNMEASURED] * 2
 
 
 def test_warm_up_is_not_judged_and_a_closed_loop_counts_from_the_send() -> None:
@@ -190,6 +191,49 @@ def test_warm_up_is_not_judged_and_a_closed_loop_counts_from_the_send() -> None:
     assert judged("e2e_ms.p90<=15", made)[0].kept is Kept.MISSED
     made["due_ns"] = NEVER
     assert judged("e2e_ms.p90<=15", made, CLOSED)[0].kept is Kept.MET
+
+
+def test_goodput_is_unmeasured_where_a_limit_was_measured_on_no_request() -> None:
+    made = rows(500, end_ns=20 * MS)
+    (found,) = judged("ttft_ms<=50,goodput_ratio>=0.9", made)
+    assert (found.kept, found.why) == (Kept.UNMEASURED, "no reply has what is limited: ttft_ms")
+
+
+def test_a_reply_without_a_time_that_is_limited_is_not_good() -> None:
+    made = rows(500, end_ns=20 * MS, first_token_ns=15 * MS)
+    made["first_token_ns"][:400] = NEVER
+    (found,) = judged("ttft_ms<=50,e2e_ms<=50,gap_ms<=9,goodput_ratio>=0.9", made[400:])
+    assert found.kept is Kept.UNMEASURED
+    made["gap_max_ns"][-1] = MS
+    # One reply of a single event has no gap, and is good; one without a first token is not.
+    (found,) = judged("ttft_ms<=50,e2e_ms<=50,gap_ms<=9,goodput_ratio>=0.9", made)
+    assert found.why.startswith("100 of 500, 0.2,")
+    assert found.kept is Kept.MISSED
+
+
+def test_what_was_due_and_never_sent_is_beyond_every_limit_and_a_miss_unless_the_run_was_stopped() -> None:
+    made = rows(120, end_ns=20 * MS, first_token_ns=15 * MS)
+    for name in ("sent_ns", "end_ns", "first_token_ns"):
+        made[name][58:] = NEVER
+    made["outcome"][58:] = Outcome.NOT_SENT
+    slo = "ttft_ms.p90<=100,e2e_ms.p90<=100,error_ratio<=0.2,timeout_ratio<=0.2"
+    found = judged(slo, made)
+    assert [one.kept for one in found] == [Kept.MISSED] * 4
+    assert [one.n for one in found] == [120] * 4
+    assert found[2].why.startswith("62 of 120, ")
+    assert [one.n for one in judged(slo, made, stopped=True)] == [58] * 4
+    assert [one.n for one in judged(slo, made, CLOSED)] == [58] * 4
+    # A later turn of a conversation that broke off was never due.
+    made["due_ns"][58:] = NEVER
+    assert [one.n for one in judged(slo, made)] == [58] * 4
+
+
+def test_a_reply_in_one_event_has_no_pace_however_many_tokens_it_is() -> None:
+    at = {"first_token_ns": 15 * MS, "last_token_ns": 15 * MS, "end_ns": 20 * MS}
+    made = rows(500, **at, counted_tokens=40, events=1)
+    assert judged("tpot_ms.p90<=1", made)[0].kept is Kept.UNMEASURED
+    made["events"], made["last_token_ns"] = 2, 54 * MS
+    assert times_ms(made, "tpot_ms", from_due=True)[0] == 1.0
 
 
 def test_every_measure_says_what_it_is() -> None:

@@ -18,6 +18,7 @@ from hexgate.load.arrivals import arrival_test
 from hexgate.load.plan import closed_loop
 from hexgate.load.records import Outcome
 from hexgate.report.load_charts import Line, distribution_chart, time_chart
+from hexgate.report.load_drawn import load_charts
 from hexgate.report.load_html import MOST_BYTES, render_load_html
 from hexgate.report.load_words import WORDS, word
 from hexgate.report.svg import Mark
@@ -241,7 +242,7 @@ def test_every_word_is_used() -> None:
         for path in (Path(__file__).resolve().parents[2] / "src/hexgate/report").rglob("load*")
         if path.is_file() and path.name != "load_words.py"
     )
-    families = ("how_", "outcome_", "arrival_", "arrivals_", "source_", "file_", "tile_", "from_")
+    families = ("how_", "outcome_", "arrival_", "arrivals_", "source_", "file_", "tile_", "from_", "rates_")
     families += ("complete", "partial", "invalid", "failed")
     names = load_names()
     unused = [key for key in WORDS if f'"{key}"' not in source and f"'{key}'" not in source]
@@ -289,3 +290,25 @@ def test_percentiles_are_marked_on_a_logarithmic_axis() -> None:
     assert max(widths) - min(widths) < 1.0
     assert "P50 10" in drawn
     assert "P99 900" in drawn
+
+
+def test_the_chart_of_gaps_says_how_many_have_no_place_on_it(load: LoadFolder) -> None:
+    statistics = load_statistics(load)
+    gaps = statistics["times"]["gap_ms"] or {
+        "count": 12,
+        "percentiles": {"p50": 3.0},
+        "histogram": {"edges": [1.0, 2.0, 4.0], "counts": [4.0, 8.0]},
+    }
+    drawn = round(sum(gaps["histogram"]["counts"]))
+    with_zeros = statistics | {"times": statistics["times"] | {"gap_ms": gaps | {"count": drawn + 5}}}
+    without = statistics | {"times": statistics["times"] | {"gap_ms": gaps | {"count": drawn}}}
+    assert any("5 of 0 ms" in heading.en for heading, _ in load_charts(with_zeros, "en"))
+    assert not any("of 0 ms" in heading.en for heading, _ in load_charts(without, "en"))
+
+
+def test_the_answer_has_rows_of_its_own_only_after_reasoning(load: LoadFolder) -> None:
+    times = load_statistics(load)["times"]
+    same_times = times | {"ttfa_due_ms": times["ttft_due_ms"], "ttfa_sent_ms": times["ttft_sent_ms"]}
+    other = same_times | {"ttfa_due_ms": times["e2e_due_ms"]}
+    assert word("ttfa_due_ms").zh not in page_of(load, times=same_times).split("<h2")[1]
+    assert word("ttfa_due_ms").zh in page_of(load, times=other).split("<h2")[1]

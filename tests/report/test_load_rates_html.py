@@ -57,7 +57,7 @@ def test_a_search_shows_every_load_in_order_of_rate_its_limit_and_why(lang: Any)
     assert re.findall(r"<code>(search/[^<]+)</code>", page) == [
         f"search/01-{rate}" for rate in (10, 20, 40, 80)
     ]
-    for words in ("达到", "未达到", "无法判定", "发送端未能跟上", "10 个回复中有 10 个在 400 毫秒以内"):
+    for words in ("达到", "未达到", "无法判定", "客户端未能跟上", "10 个回复中有 10 个在 400 毫秒以内"):
         assert words in page
     assert page.count('class="c-limit"') == 1, "the limit is of TTFT alone"
     assert page.count("<svg") == 3, "the brand and two charts"

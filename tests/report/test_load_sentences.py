@@ -101,7 +101,10 @@ def test_every_stretch_of_words_in_a_reason_of_the_client_is_in_the_table() -> N
     assert sorted(one for one in pieces if is_sentence(one) and one not in known) == []
 
 
-LATE = "Worker 3 handled events up to 40 ms late (99th percentile 12.5 ms; at most 8.1 ms is allowed, a tenth of the median TTFT)."
+LATE = (
+    "Worker 3 handled events up to 40 ms late (99th percentile 12.5 ms; at most 8.1 ms is allowed, a tenth of the "
+    "median TTFT)."
+)
 BEGUN = "Requests were begun up to 30 ms late (99th percentile 20 ms; at most 5 ms is allowed for 100 requests/s)."
 SLOW = "Requests were begun at 90/s where the plan has 100/s; 98 % of that is the least."
 WAITED = "It was kept waiting for a processor 21 % of the time."

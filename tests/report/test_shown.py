@@ -185,3 +185,21 @@ def test_few_samples_are_no_chart(artifacts: list[Json], verdict: Json) -> None:
     assert "3 samples are too short to say much" in page
     assert "Mean and maximum of what the host did" not in page
     assert "0.1499 mean, 0.1602 at most, of 23.28 GiB" in page
+
+
+@pytest.mark.parametrize(
+    ("n", "method", "said"),
+    [
+        (20, "batch means of r, Student's t over 20 windows", "20 windows"),
+        (
+            6,
+            "batch means of r, Student's t over 20 windows, counted as 6.1 for their lag-1 autocorrelation of 0.5",
+            "6 windows (of 20, neighbours being alike)",
+        ),
+        (6, "of another version", "6 windows"),
+    ],
+)
+def test_fewer_windows_than_were_asked_for_say_why(n: int, method: str, said: str) -> None:
+    found = n_of({"n": n, "family": "batch_means", "method": method})
+    assert found is not None
+    assert found.en == said

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hexgate.errors import EvidenceError
+from hexgate.indicators.sheet import Measured
 from hexgate.load.engine import Driver, RunInfo, run_plan
 from hexgate.load.plan import Plan
 from hexgate.load.records import Outcome, Records
@@ -93,10 +95,29 @@ class LeftByCommand(Left):
 
 
 def undisturbed(load: Callable[[Path], Ended], folder: Path) -> tuple[Ended, LeftByCommand]:
-    """Carry out a load, and again where this machine was too busy for its client: that makes a run invalid, rightly."""
+    """Carry out a load, and again where this machine was too busy for its client: that makes a run invalid, rightly.
+
+    Args:
+        load: carries it out and leaves its files in the folder that it is given, another one each time.
+        folder: where these folders are made.
+    """
     for turn in range(_TURNS):
         out = folder / str(turn)
         ended = load(out)
-        if not (ended.code == 4 and "it waited for a processor" in ended.err):
+        if not (ended.code == 4 and _was_kept_waiting(ended.err)):
             break
     return ended, LeftByCommand(out)
+
+
+def undisturbed_measurement(measure: Callable[[Path], Measured], folder: Path) -> tuple[Measured, Path]:
+    """The same for a measurement that no command makes: what it left, and in which folder."""
+    for turn in range(_TURNS):
+        out = folder / str(turn)
+        measured = measure(out)
+        if not (isinstance(measured.error, EvidenceError) and _was_kept_waiting(str(measured.error))):
+            break
+    return measured, out
+
+
+def _was_kept_waiting(said: str) -> bool:
+    return "kept waiting for a processor" in said

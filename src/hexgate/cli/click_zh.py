@@ -63,9 +63,8 @@ def speak_chinese() -> None:
     def one(domain: str, message: str) -> str:
         return _WORDS.get(message) or in_english[0](domain, message)
 
-    def counted(domain: str, one_of_it: str, several: str, n: int) -> str:
-        message = one_of_it if n == 1 else several
-        return _WORDS.get(message) or in_english[1](domain, one_of_it, several, n)
+    def counted(domain: str, msgid1: str, msgid2: str, n: int) -> str:
+        return _WORDS.get(msgid1 if n == 1 else msgid2) or in_english[1](domain, msgid1, msgid2, n)
 
     # `gettext.gettext` and `gettext.ngettext`, which click has by name, look these up at every call.
     gettext.dgettext, gettext.dngettext = one, counted

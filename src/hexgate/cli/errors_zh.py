@@ -1,7 +1,5 @@
 """The errors of a load in Chinese: what is wrong, what was expected, and the next step."""
 
-# ruff: noqa: E501 (a sentence is one line, however long)
-
 from __future__ import annotations
 
 from functools import cache
@@ -182,6 +180,32 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("no request succeeded: all {count} failed", "没有请求成功：{count} 个全部失败"),
     ("look at the server's log; every reply is kept in {file}", "请查看服务端日志；每个回复都保存在 {file}"),
     ("look at the server's log", "请查看服务端日志"),
+    ("every reply is kept in {file}", "每个回复都保存在 {file}"),
+    (
+        "give replies longer with --timeout-s, or ask for fewer tokens or a lower rate",
+        "请用 --timeout-s 给回复更长时间，或减少 token 数，或降低速率",
+    ),
+    (
+        "check the model's name, --max-tokens and --extra-body",
+        "请检查模型名称、--max-tokens 和 --extra-body",
+    ),
+    (
+        "check the API key: --api-key-env names the environment variable that holds it",
+        "请检查 API 密钥：--api-key-env 指明存放它的环境变量",
+    ),
+    (
+        "check what the API key may do: --api-key-env names the environment variable that holds it",
+        "请检查 API 密钥的权限：--api-key-env 指明存放它的环境变量",
+    ),
+    (
+        "check the model's name (--model) and the path of the address",
+        "请检查模型名称（--model）和地址的路径",
+    ),
+    ("check --dialect and --extra-body", "请检查 --dialect 和 --extra-body"),
+    (
+        "the server refuses so many requests: ask for a lower rate or --concurrency",
+        "服务端拒绝这么多请求：请降低速率或 --concurrency",
+    ),
     ("it cannot be written ({error*})", "无法写入（{error}）"),
     ("the artifact cannot be written ({error*})", "结果无法写入（{error}）"),
     ("make room, or give another folder", "请腾出空间，或换一个目录"),

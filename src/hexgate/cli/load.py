@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from hexgate.cli.console import show_error
 from hexgate.cli.language import text
 from hexgate.cli.load_display import LoadDisplay
 from hexgate.cli.load_flags import GroupedLoad, all_flags
@@ -175,7 +174,9 @@ def _carried_out(
 
         return conclude_load(measured, out, leaving)
     if left.error is not None:
-        show_error(left.error)
+        from hexgate.cli.load_endings import show_ending
+
+        show_ending(left.error)
     if not leaving.quiet:
         click.echo(f"{left.document.path}: {left.document.status}", err=True)
     return ExitCode.OK if left.error is None else left.error.exit_code

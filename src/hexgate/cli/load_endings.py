@@ -10,14 +10,14 @@ from rich.text import Text
 
 from hexgate.cli.console import console, show_error
 from hexgate.cli.language import language, text
-from hexgate.errors import EvidenceError
-from hexgate.indicators.load_evidence import STOPPED_EARLY
+from hexgate.errors import EvidenceError, HexgateError, Interrupted
+from hexgate.indicators.load_evidence import STOPPED_EARLY, WARMING
 from hexgate.indicators.sheet import Measured
 from hexgate.report.load_sentences import told
 from hexgate.report.load_summary import commonest_failure, failed_line, summary_table
 from hexgate.report.table import plain
 
-__all__ = ["show_reasons", "show_summary", "unread_metrics"]
+__all__ = ["show_ending", "show_reasons", "show_summary", "unread_metrics"]
 
 Json = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def show_reasons(measured: Sequence[Measured], statistics: Json | None, most: fl
         # An error that is more than the reasons joined says something else, and in the target's words.
         if one.error is not None and not (reasons and isinstance(one.error, EvidenceError)):
             if one.error.what not in said:
-                show_error(one.error)
+                show_ending(one.error, during_warm_up=WARMING in data["invalid_reasons"])
             said.add(one.error.what)
             continue
         for reason in reasons:
@@ -46,15 +46,32 @@ def show_reasons(measured: Sequence[Measured], statistics: Json | None, most: fl
             said.add(reason)
 
 
+def show_ending(error: HexgateError, *, during_warm_up: bool = False) -> None:
+    """What ended a load, or makes it say nothing: neither somebody who stops it nor a busy machine is an error."""
+    if isinstance(error, EvidenceError) and error.hint is None:
+        click.echo(_invalid(error.what), err=True)
+        return
+    if not isinstance(error, Interrupted):
+        show_error(error)
+        return
+    when = text(" during the warm-up", "（预热期间）") if during_warm_up else ""
+    kept = text("what was measured until then is kept", "此前测得的内容已保留")
+    click.echo(f"{text('stopped', '已停止')}{when}{text(': ', '：')}{kept}", err=True)
+
+
+def _invalid(reason: str) -> str:
+    return f"{text('invalid: ', '无效：')}{plain(told(reason, 1000)[language()])}"
+
+
 def _reason(reason: str, most: float | None, statistics: Json | None) -> str:
-    lang = language()
     if most is None or not reason.startswith(STOPPED_EARLY):
-        return f"{text('invalid: ', '无效：')}{plain(told(reason, 1000)[lang])}"
+        return _invalid(reason)
+    lang = language()
     why = reason.removeprefix(STOPPED_EARLY)
     parts = [told(why)[lang], f"--max-error-ratio {most:g}"]
     often = None if statistics is None else commonest_failure(statistics)
     if often is not None:
-        parts.append(text(f"most often: {often}", f"最常见：{often}"))
+        parts.append(text(f"most often: {often}", f"最常见：{told(often).zh}"))
     return f"{text('stopped: ', '已停止：')}{plain(text('; ', '；').join(parts))}"
 
 

@@ -62,7 +62,7 @@ def _probe_line(probe: Probe) -> str:
 
 def _step_line(step: Step) -> str:
     shown = ", ".join(f"{name} {_short(value)}" for name, value in step.figures.items() if value is not None)
-    busy = text("; this client did not keep up", "；发送端未跟上") if step.reasons else ""
+    busy = text("; this client did not keep up", "；客户端未跟上") if step.reasons else ""
     return f"  {_short(step.rate_rps)}/s: {shown}{busy}"
 
 
@@ -142,7 +142,7 @@ def _ended_lines(swept: Swept) -> list[str]:
         return [
             text(
                 f"the sweep ended at {rate}/s: this client did not keep up, twice; higher rates ask more of it",
-                f"扫描在 {rate}/s 处结束：发送端两次都未跟上，更高的速率要求更多",
+                f"扫描在 {rate}/s 处结束：客户端两次都未跟上，更高的速率要求更多",
             ),
             f"{text('invalid: ', '无效：')}{text(last.reasons[0], chinese(last.reasons[0]))}",
         ]
@@ -153,7 +153,7 @@ def _ended_lines(swept: Swept) -> list[str]:
     return [
         text(
             f"measured twice, as this client did not keep up at first: {rates}",
-            f"因发送端起初未跟上而测了两次：{rates}",
+            f"因客户端起初未跟上而测了两次：{rates}",
         )
     ]
 

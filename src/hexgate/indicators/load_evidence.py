@@ -13,6 +13,7 @@ from hexgate.contract.evidence import EvidenceReader
 from hexgate.contract.schema import measures
 from hexgate.errors import EvidenceError, InputError
 from hexgate.indicators.base import Counts
+from hexgate.indicators.load_account import Stall, untold
 from hexgate.indicators.load_clocks import UNHELD, Clocks
 from hexgate.load.arrivals import ArrivalTest, arrival_test
 from hexgate.load.errand import Stopped
@@ -20,16 +21,18 @@ from hexgate.load.figures import Outcomes, outcomes
 from hexgate.load.health import LEAST_BUSY, ClientHealth, cache_suspicion, client_health
 from hexgate.load.merge import of_shard
 from hexgate.load.plan import LoadKind, Plan
-from hexgate.load.records import Outcome, Records
+from hexgate.load.records import NEVER, Outcome, Records
 from hexgate.load.server_times import server_times
 from hexgate.load.shard import Place
 from hexgate.load.spans import busy_ratio, timed_window
 from hexgate.stats.histogram import LogHistogram
 
-__all__ = ["STOPPED_EARLY", "LoadEvidence", "ShardRun", "load_evidence", "why_none"]
+__all__ = ["STOPPED_EARLY", "WARMING", "LoadEvidence", "ShardRun", "load_evidence", "why_none"]
 
 STOPPED_EARLY = "the load was stopped before its end: "
 """What the reason against a load that was stopped begins with."""
+WARMING = "stopped during the warm-up"
+"""The reason against a load of which no timed request was sent."""
 
 _CLIENT = "client_"
 """What the accounts of the clients of a merged load are called, before the index of the shard."""
@@ -147,17 +150,19 @@ class LoadEvidence:
             *cache_suspicion(self.records, self.plan),
             *server_times(self.records).remarks,
             *advice,
+            *(() if self._stall is None else (self._stall.remark,)),
         )
 
     def uncertified(self, indicator: str, values: Mapping[str, Any]) -> dict[str, str]:
         """The measures that may fail a rule and not pass one, each with the reason; empty where all may.
 
         What a shard measured alone is a figure of another load: without their clocks, no figure is known to be
-        of the load that was asked for.
+        of the load that was asked for. The tail of the latencies may be made of the longest stall of the client.
         """
         clocks = self.clocks
         if clocks is None or clocks.bound_s is not None:
-            return {}
+            beyond = {} if self._stall is None else self._stall.beyond
+            return {name: why for name, why in beyond.items() if values.get(name) is not None}
         return {name: UNHELD for name in measures(indicator) if values[name] is not None}
 
     def counts(self, requested: int | None) -> Counts:
@@ -184,16 +189,52 @@ class LoadEvidence:
         shards = self.shards
         if not shards:
             stopped = self.run.get("stopped")
-            ended = () if stopped is None else (f"{STOPPED_EARLY}{self._stopped(stopped)}",)
-            return *ended, *self._health(None, in_process=in_process).reasons, *bursts
+            ended = self._unsent if stopped is None else (f"{STOPPED_EARLY}{self._stopped(stopped)}",)
+            return *ended, *self.client_faults(in_process=in_process)
         return (
             *(f"shard {shard.place} {shard.lacking}" for shard in shards if shard.lacking is not None),
             *_unlike_hosts(shards),
             *(fault for shard in shards for fault in self._faults_of(shard, in_process=in_process)),
             *self._apart(),
             *self._empty_slots(in_process=in_process),
+            *self._unsent,
             *bursts,
         )
+
+    def client_faults(self, *, in_process: bool) -> tuple[str, ...]:
+        """Why the only client, and not the target, shaped this load, or nobody knows that; empty where it did not."""
+        burst = None if self.arrivals is None else self.arrivals.fault
+        return (
+            *self._health(None, in_process=in_process).reasons,
+            *(() if in_process else untold(self.clients.get(0), self.run)),
+            *(() if burst is None else (burst,)),
+        )
+
+    @cached_property
+    def _unsent(self) -> tuple[str, ...]:
+        """That requests of an open loop were due and never sent; those that no connection was for are told apart."""
+        is_whole = self.stopped_ns is None and all(shard.lacking is None for shard in self.shards)
+        if self.plan.kind is LoadKind.CLOSED_LOOP or not is_whole:
+            return ()
+        due = unsent = 0
+        for rows in self.records.chunks():
+            timed = rows[~rows["warmup"] & (rows["due_ns"] != NEVER)]
+            due += len(timed)
+            unsent += int(((timed["outcome"] == Outcome.NOT_SENT) & (timed["end_ns"] == NEVER)).sum())
+        if not unsent:
+            return ()
+        held = (
+            f"the cap of {self.plan.concurrency} in flight held them back until the drain limit had passed; "
+            "raise one of them"
+            if self.plan.concurrency
+            else "they waited for a connection until the drain limit had passed; raise it"
+        )
+        return (f"{unsent} of {due} requests that were due were never sent: {held}, or ask for a lower rate",)
+
+    @cached_property
+    def _stall(self) -> Stall | None:
+        """The longest stall of a client, where it is long enough to make the tail of the latencies."""
+        return Stall.of(self.clients.values(), self.records, self.plan)
 
     @property
     def why_none(self) -> str:
@@ -231,7 +272,8 @@ class LoadEvidence:
         if shard.run is None:
             return []
         reasons = self._health(shard, in_process=in_process).reasons
-        found = [f"shard {shard.place}: {reason}" for reason in reasons]
+        silent = () if in_process else untold(self.clients.get(shard.place.index), shard.run)
+        found = [f"shard {shard.place}: {reason}" for reason in (*reasons, *silent)]
         late_s = (shard.run["late_ns"] or 0) / 1e9
         window = timed_window(self.records, self.plan, None)
         if self.plan.kind is LoadKind.CLOSED_LOOP and shard.place.count > 1 and window is not None:
@@ -259,7 +301,7 @@ class LoadEvidence:
 def why_none(*, sent: int, warmup: int, stopped_ns: int | None) -> str:
     """Why no timed request succeeded: the load may have been stopped before the first of them was sent."""
     if stopped_ns is not None and warmup and not sent:
-        return "stopped during the warm-up"
+        return WARMING
     return "no request succeeded"
 
 

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hexgate.contract.evidence import EvidenceReader
 from hexgate.errors import Interrupted, TargetFailed
 from hexgate.indicators.base import Job, Progress
+from hexgate.indicators.load_evidence import load_evidence
 from hexgate.indicators.load_run import LoadOptions, measure_load, workload_of
 from hexgate.indicators.sheet import Measured, Run
 from hexgate.indicators.workload import Workload
-from hexgate.load.health import client_health
+from hexgate.load.errand import Stopped
 from hexgate.load.live import BOUNDS_S, Live, Seen
-from hexgate.load.plan import Plan
-from hexgate.load.records import Records
 from hexgate.load.search import Answer, Verdict
 from hexgate.load.slo import Slo
 from hexgate.load.slo_judge import Judged, Kept, judge
@@ -73,6 +71,10 @@ class Step:
     """Why the client, and not the target, shaped it; empty where it did not."""
     figures: Mapping[str, float | None]
     """Its main figures, by the names of their measures."""
+    stopped: str | None = None
+    """Why it was stopped before its end, one of `errand.Stopped`; None where it was not."""
+    lacking: str = ""
+    """Why its artifacts are not complete; empty where they are."""
 
     def to_json(self) -> dict[str, Any]:
         """The step as it stands in a document."""
@@ -96,16 +98,21 @@ def judge_folder(measured: Measured, slo: Slo | None) -> tuple[list[Judged], tup
     reader = measured.artifact.evidence()
     if not {"plan", "plan_head", "requests"} <= reader.names:
         return [], ()
-    plan = Plan.from_evidence(reader.document("plan_head"), reader.path("plan"))
-    records = Records.open(reader.path("requests"))
+    load = load_evidence(reader)
     method = measured.artifact.data["method"]
-    judged = [] if slo is None else judge(slo, records, plan, level=method["confidence"])
-    health = client_health(records, plan, client=_client(reader), in_process=method["in_process"])
-    return judged, health.reasons
+    stopped = load.run.get("stopped") is not None if load.run else True
+    judged = (
+        []
+        if slo is None
+        else judge(slo, load.records, load.plan, stopped=stopped, level=method["confidence"])
+    )
+    return judged, load.client_faults(in_process=method["in_process"])
 
 
-def _client(reader: EvidenceReader) -> Mapping[str, Any] | None:
-    return reader.document("client") if "client" in reader.names else None
+def _stopped(measured: Measured) -> str | None:
+    """Why a load was stopped before its end; None where it was not, or did not come to an orderly end."""
+    reader = measured.artifact.evidence()
+    return reader.document("run").get("stopped") if "run" in reader.names else None
 
 
 @dataclass
@@ -133,7 +140,7 @@ class Prober:
 
         Raises:
             KeyboardInterrupt: if the user stopped it; its artifacts are complete up to then.
-            HexgateError: if the target failed, or not one request succeeded.
+            HexgateError: if the target failed, or not one request succeeded, and it answered at no lower rate.
         """
         stop = threading.Event()
         measured = self._measure(rate_rps, seconds, stop)
@@ -141,8 +148,21 @@ class Prober:
         counts = measured[0].artifact.data["counts"]
         rates = measured[1].artifact.data
         served = None if step.status == "failed" else rates["rps"]
-        verdict, why = _verdict(step, stopped=stop.is_set())
+        try:
+            _raise_stopped(measured)
+            verdict, why = _verdict(step, stopped=stop.is_set())
+        except TargetFailed as failed:
+            if step.reasons or not self._refuses(step, measured[0]):
+                raise
+            verdict, why = Verdict.MISSED, failed.what
         return Answer(verdict, why, counts["requested"] + rates["warmup_requests"], served)
+
+    def _refuses(self, step: Step, measured: Measured) -> bool:
+        """Whether a target that answered at a lower rate took no connection at this one, or answered nothing."""
+        by_target = (None, Stopped.UNREACHABLE.value, Stopped.ERRORS.value)
+        has_run = "run" in measured.artifact.evidence().names
+        answered = any(one.rate_rps < step.rate_rps and one.figures["rps"] for one in self.steps[:-1])
+        return has_run and step.stopped in by_target and answered
 
     def measure(self, rate_rps: float, seconds: float) -> Step:
         """One load of so many seconds, to its end.
@@ -150,7 +170,7 @@ class Prober:
         Raises:
             KeyboardInterrupt, HexgateError: as `probe` does.
         """
-        self._measure(rate_rps, seconds, None)
+        _raise_stopped(self._measure(rate_rps, seconds, None))
         return self.steps[-1]
 
     def _measure(self, rate_rps: float, seconds: float, stop: threading.Event | None) -> list[Measured]:
@@ -180,9 +200,10 @@ class Prober:
                 tuple(judged),
                 reasons,
                 _figures(measured),
+                _stopped(measured[0]),
+                next((why for one in measured for why in one.artifact.data["invalid_reasons"]), ""),
             )
         )
-        _raise_stopped(measured)
         return measured
 
 
@@ -205,23 +226,42 @@ def _figures(measured: Sequence[Measured]) -> dict[str, float | None]:
     return {name: data[indicator][name] for indicator, names in _HEADLINES.items() for name in names}
 
 
+_BY_THE_CLIENT = (Stopped.CLIENT.value, Stopped.DIED.value, Stopped.DISK.value)
+"""What stops a load and says nothing of its target."""
+
+
 def _verdict(step: Step, *, stopped: bool) -> tuple[Verdict, str]:
-    if step.reasons:
-        return Verdict.INVALID, step.reasons[0]
-    of_kept = {
-        kept: [one for one in step.judged if one.kept is kept]
-        for kept in (Kept.MISSED, Kept.UNMEASURED, Kept.UNDECIDED, Kept.MET)
-    }
-    if stopped or of_kept[Kept.MISSED]:
-        said = of_kept[Kept.MISSED] or of_kept[Kept.UNDECIDED]
-        early = "; ended early" if stopped else ""
-        return Verdict.MISSED, f"{said[0].term}: {said[0].why}{early}" if said else "ended early"
-    if not step.judged:
-        return Verdict.UNDECIDED, "nothing was measured"
-    for kept in (Kept.UNMEASURED, Kept.UNDECIDED):
-        if of_kept[kept]:
-            return Verdict.UNDECIDED, f"{of_kept[kept][0].term}: {of_kept[kept][0].why}"
+    """What a load says of its rate; `stopped` is whether it was ended early as hopeless. Only a whole one is met."""
+    if step.reasons or step.stopped in _BY_THE_CLIENT:
+        return Verdict.INVALID, (*step.reasons, step.lacking)[0]
+    if (missed := _missed(step, stopped=stopped)) is not None:
+        return Verdict.MISSED, missed
+    if (undecided := _undecided(step)) is not None:
+        return Verdict.UNDECIDED, undecided
     return Verdict.MET, "; ".join(f"{one.term}: {one.why}" for one in step.judged)
+
+
+def _missed(step: Step, *, stopped: bool) -> str | None:
+    """Why a rate is too much; None where that is not known."""
+    if step.stopped == Stopped.ERRORS.value:
+        return step.lacking
+    missed = [one for one in step.judged if one.kept is Kept.MISSED]
+    if not stopped and not missed:
+        return None
+    said = missed or [one for one in step.judged if one.kept is Kept.UNDECIDED]
+    early = "; ended early" if stopped else ""
+    return f"{said[0].term}: {said[0].why}{early}" if said else "ended early"
+
+
+def _undecided(step: Step) -> str | None:
+    """Why a rate that is not missed is not kept either; None where it is."""
+    if not step.judged:
+        return "nothing was measured"
+    for kept in (Kept.UNMEASURED, Kept.UNDECIDED):
+        for one in step.judged:
+            if one.kept is kept:
+                return f"{one.term}: {one.why}"
+    return None if step.status == "complete" else step.lacking
 
 
 @contextmanager

@@ -46,7 +46,8 @@ class Latencies:
     * ``ttft_sent``, ``ttft_due``: to the first token on any channel, of the replies that streamed one.
     * ``ttfa_sent``, ``ttfa_due``: to the first token of the answer, of the replies that streamed one.
     * ``tpot``: (last token - first token) / (tokens - tokens in the first event), of the replies with a token after
-      the first event and a second event, as what comes in one has no pace. Where the server does not say how many the first event had, it is taken to have one.
+      the first event and a second event, as what comes in one has no pace. Where the server does not say how many
+      the first event had, it is taken to have one.
     * ``gap_max``: the longest between two events with text, of the replies with at least two.
     """
     tpot_undefined: int

@@ -223,7 +223,8 @@ def saturation(probe: Callable[[float], Answer], *, start_rps: float = 1.0, most
         if answer.verdict is Verdict.INVALID:
             break
         served = max(served, answer.served_rps or 0.0)
-        if rate * _SATURATED > (answer.served_rps or 0.0) and answer.requests >= _FEWEST_TO_COMPARE:
+        too_little = rate * _SATURATED > (answer.served_rps or 0.0) and answer.requests >= _FEWEST_TO_COMPARE
+        if too_little or answer.verdict is Verdict.MISSED:
             if served <= 0.0:
                 break
             return served

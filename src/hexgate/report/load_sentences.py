@@ -1,4 +1,4 @@
-"""What a load says of itself in its artifacts, in Chinese: reasons, remarks, failures and verdicts on an SLO."""
+"""What a load says of itself in its artifacts, in Chinese: reasons, remarks and verdicts on an SLO."""
 
 # ruff: noqa: E501 (a sentence is one line, however long)
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from hexgate.report.load_requests_zh import REQUEST_SENTENCES
 from hexgate.report.text import Both, clean
 from hexgate.report.twins import Twins
 
@@ -15,13 +16,13 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     # load/health.py: the client did not keep up
     (
         "on average {busy} of {slots} slots had a request, fewer than {least} of them: the client took longer between requests than the target took for them; {more*}",
-        "平均只有 {busy}/{slots} 个并发名额有请求，低于下限 {least}：发送端在两次请求之间花的时间比目标处理请求还长；{more}",
+        "平均只有 {busy}/{slots} 个并发名额有请求，低于下限 {least}：客户端在两次请求之间花的时间比目标处理请求还长；{more}",
     ),
     (
         "{count} requests were not sent because this machine could open no more connections; raise its limit on open files (ulimit -n), or send fewer at once",
         "有 {count} 个请求因本机无法再打开连接而未发送；请调高打开文件数上限（ulimit -n），或降低并发",
     ),
-    ("this client did not keep up. {said*} Next: {more*}.", "发送端跟不上自己的计划。{said}下一步：{more}。"),
+    ("this client did not keep up. {said*} Next: {more*}.", "客户端跟不上自己的计划。{said}下一步：{more}。"),
     (
         "this machine was too busy to measure. {said*} Next: {more*}.",
         "本机太忙，无法测量。{said}下一步：{more}。",
@@ -55,10 +56,10 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         "give the client more cores and workers, or ask for a lower rate",
-        "请给发送端更多核和工作进程，或降低速率",
+        "请给客户端更多核和工作进程，或降低速率",
     ),
-    ("give it more cores and workers, or ask for a lower rate", "请给发送端更多核和工作进程，或降低速率"),
-    ("give it more cores and workers", "请给发送端更多核和工作进程"),
+    ("give it more cores and workers, or ask for a lower rate", "请给客户端更多核和工作进程，或降低速率"),
+    ("give it more cores and workers", "请给客户端更多核和工作进程"),
     ("median {name*}", "{name}中位数"),
     ("99th percentile {name*}", "{name}的 P99 值"),
     ("median", "中位数"),
@@ -75,7 +76,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         "the client's group of processes was throttled for {throttled} s of {wall} s by its quota of processor time; {most} of the time is the most; raise the quota or the CPU limit",
-        "发送端所在的进程组在 {wall} 秒中因 CPU 配额被限流 {throttled} 秒；最多允许 {most} 的时间；请提高配额或 CPU 上限",
+        "客户端所在的进程组在 {wall} 秒中因 CPU 配额被限流 {throttled} 秒；最多允许 {most} 的时间；请提高配额或 CPU 上限",
     ),
     (
         "worker {worker} used {share} of a core, and {most} is where replies begin to wait for it: more workers leave more room",
@@ -87,7 +88,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         "the loop was {lag} ms late at the 99th percentile, and events came every {step} ms: the longest gaps between events are partly the client's",
-        "事件循环滞后（P99）为 {lag} 毫秒，而文本事件每 {step} 毫秒来一个：最长的事件间隔有一部分来自发送端",
+        "事件循环滞后（P99）为 {lag} 毫秒，而文本事件每 {step} 毫秒来一个：最长的事件间隔有一部分来自客户端",
     ),
     (
         "{repeated} of {timed} timed requests repeat a prompt that was sent before, of {different} different ones: a server that keeps prompts or replies has less to do for them than for new ones; give more data, or ask for fewer requests",
@@ -98,6 +99,34 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "按服务端自己的计数，提示词 token 有 {share} 取自其缓存：所测延迟属于这类提示词，而不是新提示词",
     ),
     # indicators/load_evidence.py, load_clocks.py, load_shards.py, load_merge.py: how it ended, and shards
+    (
+        "{unsent} of {due} requests that were due were never sent: {held*}, or ask for a lower rate",
+        "{due} 个到期的请求中有 {unsent} 个始终没有发送：{held}，或降低速率",
+    ),
+    (
+        "the cap of {cap} in flight held them back until the drain limit had passed; raise one of them",
+        "在途上限 {cap} 使它们一直等到收尾时限已过；请提高其中之一",
+    ),
+    (
+        "they waited for a connection until the drain limit had passed; raise it",
+        "它们一直等待连接，直到收尾时限已过；请提高该时限",
+    ),
+    (
+        "worker {worker} stood still for {stall} ms within {second} s of its start; beyond {limit} ms the 99.9th percentile and the longest latency may be made of it",
+        "工作进程 {worker} 在启动后 {second} 秒内曾停顿 {stall} 毫秒；超过 {limit} 毫秒时，P99.9 与最长延迟可能由停顿造成",
+    ),
+    (
+        "the client stood still for {stall} ms, and this may be made of it",
+        "发送端曾停顿 {stall} 毫秒，此值可能由停顿造成",
+    ),
+    (
+        "the client left no account of itself, so nobody knows whether it kept up",
+        "发送端没有留下自身的记录，无法知道它是否跟得上",
+    ),
+    (
+        "{told} of {ran} workers left an account of themselves, so nobody knows whether the rest kept up",
+        "{ran} 个工作进程中只有 {told} 个留下自身的记录，无法知道其余的是否跟得上",
+    ),
     ("the load did not come to an orderly end", "负载没有正常结束"),
     ("the load did not run to its end", "负载没有运行到结束"),
     ("{failed} of {sent} requests failed, {share} %", "{sent} 个请求中失败 {failed} 个（{share}%）"),
@@ -141,14 +170,14 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     # load/arrivals.py
     (
         "the client took requests up in bursts: {own} at the 99th percentile of windows of {window}, where its plan has {plan}, and {most} times that is the most; {more*}",
-        "发送端成批地取出请求：每 {window} 个请求的时间窗内（P99）取出 {own} 个，计划为 {plan} 个，最多允许 {most} 倍；{more}",
+        "客户端成批地取出请求：每 {window} 个请求的时间窗内（P99）取出 {own} 个，计划为 {plan} 个，最多允许 {most} 倍；{more}",
     ),
     (
         "{place*} is not the {process} process that was asked for: {told*}",
         "{place}不是所要求的到达过程（{process}）：{told}",
     ),
     ("the plan", "计划"),
-    ("what the client took up", "发送端取出的请求"),
+    ("what the client took up", "客户端取出的请求"),
     ("what was sent, after waits for slots and connections,", "（等待名额和连接之后）实际发送的请求"),
     ("constant", "等间隔"),
     ("poisson", "泊松"),
@@ -173,11 +202,11 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         "for {shorter} of {told} replies the server says that it took longer than this client waited for them from the send, by {ms} ms and {ratio} of that or more: one of the two clocks is wrong, or the server counts what was before the request",
-        "{told} 个回复中有 {shorter} 个，服务端所述用时比发送端自发送起的等待还长，超出至少 {ms} 毫秒且至少 {ratio}：两个时钟之一有误，或服务端把请求之前的时间也算在内",
+        "{told} 个回复中有 {shorter} 个，服务端所述用时比客户端自发送起的等待还长，超出至少 {ms} 毫秒且至少 {ratio}：两个时钟之一有误，或服务端把请求之前的时间也算在内",
     ),
     (
         "for {longer} of {told} replies this client waited longer from the send than the server says that it took, by {ms} ms and {ratio} of that or more (median of all {median} ms): that time is the network's, of what stands before the server, or this client's",
-        "{told} 个回复中有 {longer} 个，发送端自发送起的等待比服务端所述用时长，超出至少 {ms} 毫秒且至少 {ratio}（全部回复的中位数为 {median} 毫秒）：这段时间属于网络、服务端之前的设备或发送端",
+        "{told} 个回复中有 {longer} 个，客户端自发送起的等待比服务端所述用时长，超出至少 {ms} 毫秒且至少 {ratio}（全部回复的中位数为 {median} 毫秒）：这段时间属于网络、服务端之前的设备或客户端",
     ),
     # indicators/throughput_rps.py, latency_p99.py, load_statistics.py: what was not measured
     ("no request succeeded", "没有请求成功"),
@@ -253,116 +282,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "{count} of {n}, {ratio}, bounds {low} and {high}",
         "{n} 个中有 {count} 个，即 {ratio}，置信界为 {low} 与 {high}",
     ),
-    # failures of requests
-    ("timeout: {detail*}", "超时（timeout）：{detail}"),
-    ("truncated: {detail*}", "不完整（truncated）：{detail}"),
-    ("cut: {detail*}", "连接中断（cut）：{detail}"),
-    ("empty: {detail*}", "空回复（empty）：{detail}"),
-    ("connection: {detail*}", "连接失败（connection）：{detail}"),
-    ("protocol: {detail*}", "协议错误（protocol）：{detail}"),
-    ("client: {detail*}", "发送端资源不足（client）：{detail}"),
-    ("abandoned: {detail*}", "运行结束时未完成（abandoned）：{detail}"),
-    ("skipped: {detail*}", "已跳过（skipped）：{detail}"),
-    ("not_sent: {detail*}", "未发送（not_sent）：{detail}"),
-    ("server: {detail*}", "服务端报错（server）：{detail}"),
-    ("http_{status}: {detail*}", "HTTP {status}（http_{status}）：{detail}"),
-    ("target: {detail*}", "目标（target）：{detail}"),
-    ("no connection within {limit} s", "{limit} 秒内未能建立连接"),
-    ("no whole reply within {limit} s", "{limit} 秒内没有完整回复"),
-    ("the run was over before the request was sent", "请求发送前运行已结束"),
-    ("the run was over before the reply was", "回复完成前运行已结束"),
-    ("the run was over", "运行已结束"),
-    ("the run was stopped", "运行被停止"),
-    ("a turn before it did not succeed", "此前的一轮对话没有成功"),
-    ("{host} has no address", "{host} 没有地址"),
-    ("the connection was closed before the request was written", "请求写出前连接已被关闭"),
-    ("the server switched to another protocol", "服务端切换到了另一种协议"),
-    ("not HTTP/1.1 ({error*})", "不是 HTTP/1.1（{error}）"),
-    ("the body is larger than {most} bytes", "正文超过 {most} 字节"),
-    ("closed by the server", "被服务端关闭"),
-    (
-        "the connection was lost {size} bytes into the body ({reason*})",
-        "正文收到 {size} 字节后连接中断（{reason}）",
-    ),
-    ("the connection was lost before a reply ({reason*})", "回复到达前连接中断（{reason}）"),
-    (
-        "redirected ({status}) to {address*}; redirects are not followed, so name that address instead",
-        "被重定向（{status}）到 {address}；不跟随重定向，请直接使用该地址",
-    ),
-    ("an address that it does not name", "未给出的地址"),
-    ("an address that is not one", "无效的地址"),
-    ("a reply without text, finished as {reason}", "回复没有文本，结束原因为 {reason}"),
-    ("a reply without text", "回复没有文本"),
-    ("a reply without a vector", "回复没有向量"),
-    ("a reply without scores", "回复没有分数"),
-    ("{rows} rows of scores where {inputs} were asked for", "返回 {rows} 行分数，要求 {inputs} 行"),
-    (
-        "rows of {least} and of {most} scores in one reply",
-        "同一回复中各行分数的个数不一（{least} 与 {most}）",
-    ),
-    (
-        "{count} scores for an input, which tell no class from another",
-        "一个输入只有 {count} 个分数，无法区分类别",
-    ),
-    (
-        "{count} scores for an input where there are {classes} classes",
-        "一个输入有 {count} 个分数，而类别有 {classes} 个",
-    ),
-    ("no message", "没有说明"),
-    (
-        "the content encoding {name} was not asked for and is not understood",
-        "内容编码 {name} 不在请求之列，无法解码",
-    ),
-    ("the body is not {name} ({error*})", "正文不是 {name}（{error}）"),
-    ("the body grows above {most} bytes", "正文解压后超过 {most} 字节"),
-    ("the {name} body is cut short", "{name} 正文不完整"),
-    # what was sent, and the stages of a load
-    ("load", "负载"),
-    ("search {number}", "搜索 {number}"),
-    ("sweep {number}", "扫描 {number}"),
-    ("sweep/finding {number}", "扫描（寻找最大吞吐） {number}"),
-    (
-        "hexgate's own sentences, {words} words a prompt, seed {seed}",
-        "hexgate 自带句子，每个提示词 {words} 词，种子 {seed}",
-    ),
-    (
-        "hexgate's own sentences, {tokens*} tokens a prompt, seed {seed}",
-        "hexgate 自带句子，每个提示词 {tokens} 个 token，种子 {seed}",
-    ),
-    (
-        "{name*}, made into prompts of {tokens*} tokens, seed {seed}",
-        "{name}，拼成 {tokens} 个 token 的提示词，种子 {seed}",
-    ),
-    (
-        "random inputs, uniform in {least} to {greatest}, seed {seed}",
-        "随机输入，{least} 至 {greatest} 均匀分布，种子 {seed}",
-    ),
-    (
-        "{pace*}, {count} warm-up, then {length*}: about {seconds} s",
-        "{pace}，预热 {count} 个，随后 {length}：约 {seconds} 秒",
-    ),
-    ("{pace*}, {count} warm-up, then {length*}", "{pace}，预热 {count} 个，随后 {length}"),
-    ("{pace*}, {count} warm-up: about {seconds} s", "{pace}，预热 {count} 个：约 {seconds} 秒"),
-    ("{pace*}, {count} warm-up", "{pace}，预热 {count} 个"),
-    ("stages {stages} ({thing*}/s:s)", "分段 {stages}（每秒{thing}:秒）"),
-    ("ramp {ramp} ({thing*}/s:s)", "渐变 {ramp}（每秒{thing}:秒）"),
-    ("requests", "请求数"),
-    ("conversations of {turns} turns", "{turns} 轮对话数"),
-    ("the trace {name}, {length*}", "轨迹 {name}，{length}"),
-    ("the trace {name}", "轨迹 {name}"),
-    ("{rate} requests/s, {length*}", "每秒 {rate} 个请求，{length}"),
-    ("{rate} requests/s", "每秒 {rate} 个请求"),
-    ("{rate} conversations of {turns} turns/s, {length*}", "每秒 {rate} 个 {turns} 轮对话，{length}"),
-    ("{rate} conversations of {turns} turns/s", "每秒 {rate} 个 {turns} 轮对话"),
-    ("{slots} in flight, {length*}", "保持 {slots} 个在途，{length}"),
-    ("{slots} in flight", "保持 {slots} 个在途"),
-    ("{seconds} s", "{seconds} 秒"),
-    ("{count} requests", "{count} 个请求"),
-    ("{count} conversations of {turns} turns", "{count} 个 {turns} 轮对话"),
-    (
-        "{count} untimed requests find out how the server counts tokens",
-        "用 {count} 个不计时的请求了解服务端如何计 token",
-    ),
+    *REQUEST_SENTENCES,
 )
 """English with gaps and its twin, as `Twins` takes them. Of several that fit, the first is taken."""
 

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from hexgate.report.load_sentences import told
 from hexgate.report.load_words import word
 from hexgate.report.numbers import number
 from hexgate.report.table import Figures, add_columns, plain
@@ -39,7 +40,7 @@ def failed_line(statistics: Json) -> Both | None:
     )
     left = word("failed_left", ok=_count(counts["ok"])) if counts["ok"] else word("failed_all")
     reason = commonest_failure(statistics)
-    why = same("") if reason is None else word("failed_often", reason=same(reason))
+    why = same("") if reason is None else word("failed_often", reason=told(reason))
     share = number(100 * failed / sent, against=(100,))
     return word(
         "failed_line", failed=_count(failed), sent=_count(sent), share=share, kinds=kinds, left=left, why=why

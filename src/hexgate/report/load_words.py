@@ -31,7 +31,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "failed": ("Failed", "失败"),
     "complete_means": (
         "The load ran to its end, and this client kept up with its own plan. Whether the figures are good enough is for a policy to say: `hexgate gate`.",
-        "负载按计划完成，且本机发送端跟得上自己的计划。数值是否达标由策略判定：`hexgate gate`。",
+        "负载按计划完成，且客户端跟得上自己的计划。数值是否达标由策略判定：`hexgate gate`。",
     ),
     "partial_means": (
         "The load ended before its plan did. What was measured until then is below, and passes no rule.",
@@ -68,7 +68,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "seed": ("Seed", "种子"),
     "workers": ("Workers", "工作进程"),
     "began": ("Began", "开始"),
-    "host": ("This client", "发送端"),
+    "host": ("This client", "客户端"),
     # the tiles
     "glance": ("At a glance", "一览"),
     "tile_rps": ("replies a second", "每秒回复数"),
@@ -76,7 +76,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "tile_ttft": ("to first token, P99", "首 token P99"),
     "tile_tokens": ("output tokens a second", "每秒输出 token"),
     "tile_errors": ("requests that failed", "失败的请求"),
-    "tile_goodput": ("good replies a second", "每秒达标回复"),
+    "tile_goodput": ("good replies a second", "有效吞吐（goodput），每秒"),
     "from_due": ("from the due time", "从计划时刻起"),
     "from_sent": ("from the send", "从发送时刻起"),
     # tables
@@ -103,8 +103,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "gap_ms": ("Gap between events", "事件间隔"),
     "gap_max_ms": ("Longest gap of a reply", "单个回复的最长间隔"),
     "queue_ms": ("Wait for slot and connection", "等待名额和连接"),
-    "dispatch_lag_ms": ("Dispatch lag of this client", "发送端调度滞后"),
-    "loop_lag_ms": ("Loop lag of this client", "发送端事件循环滞后"),
+    "dispatch_lag_ms": ("Dispatch lag of this client", "客户端调度滞后"),
+    "loop_lag_ms": ("Loop lag of this client", "客户端事件循环滞后"),
     "requests_per_s": ("Replies a second", "每秒回复数"),
     "output_tokens_per_s": ("Output tokens a second", "每秒输出 token"),
     "total_tokens_per_s": ("Tokens a second, with those of prompts", "每秒 token（含提示词）"),
@@ -154,7 +154,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "counted_tokens": ("Output tokens by our own tokenizer", "按自有分词器计的输出 token"),
     "events": ("Events with text", "文本事件"),
     "bytes": ("Bytes received", "收到字节"),
-    "goodput_rps": ("Good replies a second, of all due", "每秒达标回复（相对全部计划请求）"),
+    "goodput_rps": ("Good replies a second, of all due", "有效吞吐（goodput），每秒（相对全部计划请求）"),
     "goodput_ratio": ("Share of good ones, of all due", "达标比例（占全部计划请求）"),
     "counted_by": ("Tokens counted by", "token 由谁计数"),
     "source_server": ("the server", "服务端"),
@@ -173,7 +173,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "arrivals": ("Was it the arrival process that was asked for?", "是否为所要求的到达过程？"),
     "arrivals_note": (
         "Asked for: {process} arrivals. Gaps are over their mean, at the rates of the plan. What is judged stands with what it should be. Planned: the due times. Taken up: this client. Sent: after waits for a slot and for a connection, so that a slow target under a cap is seen here alone.",
-        "要求的过程：{process}。间隔以计划速率下的均值为单位。受检的量旁注明应有的值。计划：计划时刻；取出：发送端自身；发送：等待名额和连接之后，受限并发下目标变慢只在此处可见。",
+        "要求的过程：{process}。间隔以计划速率下的均值为单位。受检的量旁注明应有的值。计划：计划时刻；取出：客户端自身；发送：等待名额和连接之后，受限并发下目标变慢只在此处可见。",
     ),
     "arrivals_planned": ("Planned", "计划"),
     "arrivals_taken_up": ("Taken up", "取出"),
@@ -192,7 +192,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     # charts
     "charts": ("Over time, and how spread", "随时间的变化与分布"),
     "chart_e2e": ("Latency of replies, end to end", "回复延迟（端到端）"),
-    "chart_ttft": ("Time to first token", "首 token 时间"),
+    "chart_ttft": ("Time to first token", "首 token 延迟（TTFT）"),
     "chart_gap": ("Gaps between events with text", "文本事件间隔"),
     "chart_rate": ("Rate asked and achieved", "要求与实际速率"),
     "chart_outcomes": ("Requests by what became of them", "各结果的请求数"),
@@ -201,11 +201,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "chart_latency_time": ("Latency of the replies that ended then", "当时结束的回复的延迟"),
     "chart_ttft_time": (
         "Time to first token of the replies that ended then",
-        "当时结束的回复的首 token 时间",
+        "当时结束的回复的首 token 延迟",
     ),
     "chart_in_flight": ("Requests in flight", "在途请求"),
-    "chart_lag": ("This client: how late it was", "发送端：滞后"),
-    "chart_client_cpu": ("This client: processor time of its workers", "发送端：工作进程的处理器时间"),
+    "chart_lag": ("This client: how late it was", "客户端：滞后"),
+    "chart_client_cpu": ("This client: processor time of its workers", "客户端：工作进程的处理器时间"),
     "chart_cpu": ("Processors", "处理器"),
     "chart_memory": ("Memory", "内存"),
     "chart_gpu": ("GPU use", "GPU 利用率"),
@@ -215,7 +215,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "{title}; {count} of 0 ms have no place on this axis",
         "{title}；另有 {count} 个为 0 毫秒，此轴上无法画出",
     ),
-    "chart_host_client": ("this client", "发送端"),
+    "chart_host_client": ("this client", "客户端"),
     "chart_server": ("Server: {name}", "服务端：{name}"),
     "charts_cut": (
         "There is no room for {count} more charts, of further hosts and metrics; their values are in statistics.json.",
@@ -296,7 +296,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "rates_met": ("Met", "达到"),
     "rates_missed": ("Not met", "未达到"),
     "rates_undecided": ("Undecided", "无法判定"),
-    "rates_invalid": ("Client did not keep up", "发送端未能跟上"),
+    "rates_invalid": ("Client did not keep up", "客户端未能跟上"),
     "rates_measured": ("Measured", "已测量"),
     # failures, slow ones, replies
     "failures": ("Failures by reason", "按原因统计的失败"),
@@ -322,7 +322,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "method": ("How it was measured", "测量方法"),
     "how_e2e": (
         "**End to end**: to the last byte of the reply. From due: what a user waits, with every wait in this client. From send: what the server takes.",
-        "**端到端**：到回复的最后一个字节。自计划时刻：用户的等待，含发送端内的一切等待；自发送：服务端所用时间。",
+        "**端到端**：到回复的最后一个字节。自计划时刻：用户的等待，含客户端内的一切等待；自发送：服务端所用时间。",
     ),
     "how_ttft": (
         "**TTFT**: to the first piece of text on any channel. Events that carry a role only do not count.",
@@ -358,7 +358,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "how_goodput": (
         "**Goodput**: replies inside every limit of --slo, of all requests due: failures and what was not sent are misses.",
-        "**达标**：满足 --slo 全部限值的回复，相对全部计划请求：失败与未发送均算未达标。",
+        "**有效吞吐（goodput）**：满足 --slo 全部限值的回复，相对全部计划请求：失败与未发送均算未达标。",
     ),
     "how_warmup": (
         "**Warm-up** is in the charts over time and in no figure.",
@@ -366,7 +366,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "how_health": (
         "**This client** judges itself by its dispatch lag, its loop lag and the rate that it kept; where it did not keep up the load is invalid.",
-        "**发送端**依据调度滞后、循环滞后和实际速率自检；跟不上时负载判为无效。",
+        "**客户端**依据调度滞后、循环滞后和实际速率自检；跟不上时负载判为无效。",
     ),
     "files": ("The files beside this report", "本报告旁边的文件"),
     "file_requests": ("every request, one a row", "每个请求一行"),

@@ -103,13 +103,13 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "over_limit_ratio": ("Share over the limit", "超限比例", "over_limit_count / requests。"),
         "ttft_mean_ms": (
             "First token, mean",
-            "首 token 时间均值",
+            "首 token 延迟均值",
             "首个 token（任一通道）到达时间的算术平均。",
         ),
-        "ttft_p50_ms": ("First token, median", "首 token 时间中位数", "首个 token 到达时间的中位数。"),
-        "ttft_p90_ms": ("First token, 90th", "首 token 时间 P90", "首个 token 到达时间的第 90 百分位。"),
-        "ttft_p95_ms": ("First token, 95th", "首 token 时间 P95", "首个 token 到达时间的第 95 百分位。"),
-        "ttft_p99_ms": ("First token, 99th", "首 token 时间 P99", "首个 token 到达时间的第 99 百分位。"),
+        "ttft_p50_ms": ("First token, median", "首 token 延迟中位数", "首个 token 到达时间的中位数。"),
+        "ttft_p90_ms": ("First token, 90th", "首 token 延迟 P90", "首个 token 到达时间的第 90 百分位。"),
+        "ttft_p95_ms": ("First token, 95th", "首 token 延迟 P95", "首个 token 到达时间的第 95 百分位。"),
+        "ttft_p99_ms": ("First token, 99th", "首 token 延迟 P99", "首个 token 到达时间的第 99 百分位。"),
         "ttfa_p50_ms": (
             "First answer token, median",
             "首个答案 token 时间中位数",

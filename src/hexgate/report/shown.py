@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hexgate.contract.schema import measures
+from hexgate.report import load_sentences
 from hexgate.report.numbers import amount, number, number_of, span, spread_of
 from hexgate.report.strings import text
 from hexgate.report.text import Both, same
@@ -57,7 +58,12 @@ def shown(
     if artifact is None or value is None:
         reason = None if artifact is None else artifact["missing"].get(measure)
         return Shown(
-            text("not_measured"), None, None, True, (), None if reason is None else same(reason, 300)
+            text("not_measured"),
+            None,
+            None,
+            True,
+            (),
+            None if reason is None else load_sentences.told(reason, 300),
         )
     interval = artifact["intervals"].get(measure)
     notes = [text("estimated")] if is_estimated(artifact, measure) else []
