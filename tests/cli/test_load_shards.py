@@ -172,7 +172,8 @@ def test_shards_are_merged_to_the_load_that_the_server_saw(
     assert (records["sent_ns"] >= 0).all()
     if sys.platform == "linux":
         assert "one machine" in latency.data["method"]["clock"]
-        assert latency.data["cannot_certify"] == {}
+        # Their clocks hold; a busy machine may take the tail of the latencies from what can be certified.
+        assert set(latency.data["cannot_certify"]) <= {"p999_ms", "max_ms"}
     assert call("recompute", merged).code == 0
     # Only a machine that is too busy for its own shards may say that this load cannot be judged.
     assert ended.code == (0 if latency.data["status"] == "complete" else 4), ended.err

@@ -11,6 +11,7 @@ import pytest
 
 from hexgate.indicators import INDICATORS
 from support.command import Ended
+from support.load_running import until_undisturbed
 from support.measuring import DIGITS, FLAT_KEYS, HELD_OUT, check, forge
 
 Call = Callable[..., Ended]
@@ -128,13 +129,17 @@ def test_what_cannot_be_measured_does_not_keep_the_others_from_it(
     call: Call, scripted: Callable[..., object], tmp_path: Path
 ) -> None:
     server = scripted(predict=lambda inputs: [[1.0] + [0.0] * 9] * len(inputs))
-    ended = call(
-        "run", "--indicator", "all", "--model", f"{server.origin}/predict", "--data", HELD_OUT, "--limit", "3",  # type: ignore[attr-defined]
-        "--out", tmp_path, "--attack", "square", "--queries", "5", *QUICK,
+    ended, out = until_undisturbed(
+        lambda folder: call(
+            "run", "--indicator", "all", "--model", f"{server.origin}/predict", "--data", HELD_OUT, "--limit", "3",  # type: ignore[attr-defined]
+            "--out", folder, "--attack", "square", "--queries", "5", *QUICK,
+        ),
+        tmp_path,
+        lambda ended: ended.err,
     )  # fmt: skip
     assert ended.code == 2
     assert "toxicity is measured on text" in ended.err
-    left = {name: check(tmp_path / f"{name}.json").data["status"] for name in INDICATORS}
+    left = {name: check(out / f"{name}.json").data["status"] for name in INDICATORS}
     assert left.pop("toxicity") == "failed"
     assert left.pop("accuracy_f1") == "complete"
     assert left["latency_p99"] == left["power_efficiency"] == "complete"

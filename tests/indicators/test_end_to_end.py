@@ -10,7 +10,7 @@ import pytest
 
 from hexgate.indicators import INDICATORS
 from hexgate.reference.endpoint import RunningServer
-from support.load_running import undisturbed_measurement
+from support.load_running import until_undisturbed
 from support.measuring import DIGITS, HELD_OUT, check, measured
 from support.scripted import ScriptedServer
 
@@ -48,8 +48,8 @@ def test_an_artifact_keeps_its_contract_and_is_what_its_evidence_says(
     gives_text = place in {"openai", "completions", "ollama"}
     data = str(sentences) if gives_text else str(HELD_OUT) if place != "demo:" else None
 
-    done, out = undisturbed_measurement(
-        lambda folder: measured(name, url, folder, data=data, limit=9), tmp_path
+    done, out = until_undisturbed(
+        lambda folder: measured(name, url, folder, data=data, limit=9), tmp_path, lambda done: str(done.error)
     )
 
     assert done.error is None

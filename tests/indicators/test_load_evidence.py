@@ -314,7 +314,7 @@ def test_a_run_that_left_due_requests_unsent_is_not_complete(tmp_path: Path) -> 
         "had passed; raise one of them, or ask for a lower rate"
     )
     for indicator in (ThroughputRps(), LatencyP99()):
-        figures = indicator.figures(METHOD, left(tmp_path, rows, plan, **told))
+        figures = indicator.figures(METHOD | {"requested": 120}, left(tmp_path, rows, plan, **told))
         assert said in figures.invalid_reasons
         assert figures.counts.skipped == 62
     # One that was stopped says that, and one that ended whole has nothing to say.

@@ -252,7 +252,8 @@ def test_waiting_for_a_slot_or_a_connection_is_not_the_clients_fault() -> None:
 def test_a_client_that_falls_behind_the_pace_is_starved() -> None:
     plan = constant(100, 1000.0)
     records = rows(*[{"due_ns": i * MS, "issued_ns": i * 2 * MS, "sent_ns": i * 2 * MS} for i in range(100)])
-    assert len(client_health(records, plan).reasons) == 2
+    (reason,) = client_health(records, plan).reasons
+    assert "late" in reason
 
 
 def test_a_closed_loop_client_that_leaves_its_slots_empty_is_starved() -> None:

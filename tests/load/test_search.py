@@ -219,3 +219,12 @@ def test_what_a_target_serves_at_most() -> None:
         saturation(lambda rate: Answer(Verdict.INVALID, "slow", 5, rate))
     with pytest.raises(InputError, match="cannot be found from here"):
         saturation(lambda _rate: Answer(Verdict.UNDECIDED, "dead", 1000, 0.0))
+
+
+def test_a_target_that_refuses_connections_is_saturated_however_few_requests_that_took() -> None:
+    def probe(rate: float) -> Answer:
+        if rate <= 16.0:
+            return Answer(Verdict.UNDECIDED, "", int(rate), rate)
+        return Answer(Verdict.MISSED, "no connection", 20, 0.0)
+
+    assert saturation(probe) == 16.0

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copy
+from typing import Any
 
 import pytest
 import yaml
 
 from support.command import Ended
+from support.load_running import until_undisturbed
 from support.served import served
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,16 +59,22 @@ def test_the_job_as_it_stands_with_its_host_filled_in(
     spec["indicator"] = ["latency_p99"]
     spec["argv"].insert(-1, "--requests=120")
     (tmp_path / "policy.yaml").write_text(yaml.safe_dump(POLICY), "utf-8")
-    options = ("--platform", "local", "--wait", "--collect", "out", "--poll-s", "0.05")
+    options = ("--platform", "local", "--wait", "--poll-s", "0.05")
+
+    def submitted(out: Path) -> tuple[Ended, dict[str, Any]]:
+        ended = call("platforms", "submit", "endpoint.yaml", *options, "--collect", out)
+        return ended, json.loads((out / "latency_p99" / "latency_p99.json").read_text("utf-8"))
+
     with served() as address:
         filled = yaml.safe_dump(spec).replace("${BASE_URL}/compatible-mode", address)
         (tmp_path / "endpoint.yaml").write_text(filled, "utf-8")
-        ended = call("platforms", "submit", "endpoint.yaml", *options)
+        (ended, artifact), out = until_undisturbed(
+            submitted, tmp_path / "out", lambda told: " ".join(told[1]["invalid_reasons"])
+        )
     assert ended.code == 0, ended.err
-    artifact = json.loads((tmp_path / "out" / "latency_p99" / "latency_p99.json").read_text("utf-8"))
     assert artifact["status"] == "complete"
     assert artifact["subject"]["name"] == "hexgate-demo-lm"
     assert not any(
         b"key-of-a-test" in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()
     )
-    assert call("gate", "out", "--policy", "policy.yaml").code == 0
+    assert call("gate", out, "--policy", "policy.yaml").code == 0

@@ -68,6 +68,7 @@ NO_SENTENCES = {
         "hexgate.load.sender",
         "hexgate.load.connection",
         "hexgate.load.course",
+        "hexgate.indicators.load_account",
         "hexgate.indicators.load_clocks",
         "hexgate.indicators.load_evidence",
         "hexgate.indicators.load_statistics",

@@ -7,19 +7,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hexgate.errors import EvidenceError
-from hexgate.indicators.sheet import Measured
 from hexgate.load.engine import Driver, RunInfo, run_plan
 from hexgate.load.plan import Plan
 from hexgate.load.records import Outcome, Records
 from support.command import Ended
 from support.measuring import check
 
+T = TypeVar("T")
 STEM = "load"
 _TURNS = 4
 
@@ -94,30 +93,26 @@ class LeftByCommand(Left):
         return artifacts
 
 
-def undisturbed(load: Callable[[Path], Ended], folder: Path) -> tuple[Ended, LeftByCommand]:
-    """Carry out a load, and again where this machine was too busy for its client: that makes a run invalid, rightly.
+def until_undisturbed(run: Callable[[Path], T], folder: Path, reasons: Callable[[T], str]) -> tuple[T, Path]:
+    """Measure, and again where this machine was too busy for the client: that makes a load invalid, rightly.
 
     Args:
-        load: carries it out and leaves its files in the folder that it is given, another one each time.
+        run: measures, and leaves its files in the folder that it is given, another one each time.
         folder: where these folders are made.
+        reasons: why what it left is no measurement, in words; empty where it is one.
+
+    Returns:
+        What the last one gave, and its folder.
     """
     for turn in range(_TURNS):
         out = folder / str(turn)
-        ended = load(out)
-        if not (ended.code == 4 and _was_kept_waiting(ended.err)):
+        given = run(out)
+        if "kept waiting for a processor" not in reasons(given):
             break
+    return given, out
+
+
+def undisturbed(load: Callable[[Path], Ended], folder: Path) -> tuple[Ended, LeftByCommand]:
+    """The same for a load by the command line: how it ended, and what it left."""
+    ended, out = until_undisturbed(load, folder, lambda ended: ended.err if ended.code == 4 else "")
     return ended, LeftByCommand(out)
-
-
-def undisturbed_measurement(measure: Callable[[Path], Measured], folder: Path) -> tuple[Measured, Path]:
-    """The same for a measurement that no command makes: what it left, and in which folder."""
-    for turn in range(_TURNS):
-        out = folder / str(turn)
-        measured = measure(out)
-        if not (isinstance(measured.error, EvidenceError) and _was_kept_waiting(str(measured.error))):
-            break
-    return measured, out
-
-
-def _was_kept_waiting(said: str) -> bool:
-    return "kept waiting for a processor" in said

@@ -16,6 +16,7 @@ from hexgate.contract.observed import observed_state
 from hexgate.contract.provenance import utc_now
 from hexgate.errors import EvidenceError, HexgateError, InputError
 from hexgate.indicators.base import Job
+from hexgate.indicators.load_account import untold
 from hexgate.indicators.load_evidence import LoadEvidence
 from hexgate.indicators.load_run import Prepared, limits_of, prepare, recorder_of
 from hexgate.indicators.recording import recorded, unwritable
@@ -180,14 +181,15 @@ def _left(draft: _Draft, shard: Shard, evidence: EvidenceWriter, stopped: Hexgat
     in_process = bool(draft.methods and draft.methods["latency_p99"]["in_process"])
     client = reader.document("client") if "client" in files else None
     health = client_health(records, plan, client=client, in_process=in_process, slots=shard.concurrency)
+    reasons = (*health.reasons, *(() if in_process else untold(client, reader.document("run"))))
     counts = LoadEvidence(plan, records, {}).counts(shard.timed)
     document = draft.write(
         "complete" if stopped is None else "partial",
         [] if stopped is None else [str(stopped)],
         evidence,
-        client_health={"starved": health.starved, "reasons": list(health.reasons)},
+        client_health={"starved": bool(reasons), "reasons": list(reasons)},
         counts=vars(counts),
     )
-    if stopped is None and health.starved:
-        return ShardLeft(document, EvidenceError("; ".join(health.reasons), where=str(document.path)))
+    if stopped is None and reasons:
+        return ShardLeft(document, EvidenceError("; ".join(reasons), where=str(document.path)))
     return ShardLeft(document, stopped)

@@ -31,7 +31,7 @@ def times_ms(rows: Rows, measure: str, *, from_due: bool) -> Millis:
         first = np.where(rows["first_event_tokens"] > 0, rows["first_event_tokens"], 1)
         after = (tokens - first).astype(np.float64)
         # What came in one event has no pace, however many tokens it is.
-        paced = (rows["first_token_ns"] >= 0) & (after > 0) & (rows["events"] > 1)
+        paced = (rows["first_token_ns"] >= 0) & (after > 0) & (rows["last_token_ns"] > rows["first_token_ns"])
         span = (rows["last_token_ns"] - rows["first_token_ns"]) / 1e6
         return np.asarray(np.divide(span, after, out=np.full(len(rows), np.nan), where=paced))
     if measure == "gap_ms":

@@ -109,7 +109,9 @@ def latencies(
         streamed = rows[rows["first_token_ns"] >= 0]
         tokens, counted_by = output_tokens(streamed)
         first = streamed["first_event_tokens"]
-        paced = (tokens > np.where(first > 0, first, 1)) & (streamed["events"] > 1)
+        paced = (tokens > np.where(first > 0, first, 1)) & (
+            streamed["last_token_ns"] > streamed["first_token_ns"]
+        )
         source = one_source([source, counted_by])
         undefined += int((~paced).sum())
         unknown += int((paced & (first <= 0)).sum())
@@ -134,7 +136,7 @@ def _time(rows: Rows, name: str) -> Millis:
         tokens, _ = output_tokens(streamed)
         first = streamed["first_event_tokens"]
         after_first = tokens - np.where(first > 0, first, 1)
-        paced = (after_first > 0) & (streamed["events"] > 1)
+        paced = (after_first > 0) & (streamed["last_token_ns"] > streamed["first_token_ns"])
         span = streamed["last_token_ns"] - streamed["first_token_ns"]
         return millis(span[paced]) / after_first[paced]
     what, _, since = name.partition("_")

@@ -117,11 +117,11 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         "the client stood still for {stall} ms, and this may be made of it",
-        "发送端曾停顿 {stall} 毫秒，此值可能由停顿造成",
+        "客户端曾停顿 {stall} 毫秒，此值可能由停顿造成",
     ),
     (
         "the client left no account of itself, so nobody knows whether it kept up",
-        "发送端没有留下自身的记录，无法知道它是否跟得上",
+        "客户端没有留下自身的记录，无法知道它是否跟得上",
     ),
     (
         "{told} of {ran} workers left an account of themselves, so nobody knows whether the rest kept up",
