@@ -82,7 +82,7 @@ BASE = {
 DEAD = "http://127.0.0.1:{port}"
 # (what is wrong, flags that differ from BASE (None takes one out), exit code, words that must be there)
 CASES: list[tuple[str, dict[str, str | None], int, tuple[str, ...]]] = [
-    ("no such model", {"--model": "nosuch.onnx"}, 2, ("no such model file", "nosuch.onnx", "--model")),
+    ("no such model", {"--model": "nosuch.onnx"}, 2, ("no such model file", "nosuch.onnx", "check the path")),
     ("misspelt model", {"--model": "{place}/bare/modle.onnx"}, 2, ("did you mean", "model.onnx")),
     ("text as a model", {"--model": "{place}/text.onnx"}, 2, ("not an ONNX file",)),
     ("a model cut short", {"--model": "{place}/cut.onnx"}, 2, ("cut.onnx",)),
