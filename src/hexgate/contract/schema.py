@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from hexgate.resources import shipped
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 __all__ = ["Better", "Measure", "blank_values", "indicators", "load_schema", "measures", "schema_mistakes"]
 
@@ -80,6 +81,8 @@ def blank_values(indicator: str) -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(load_schema(name))
 
 

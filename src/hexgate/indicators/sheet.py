@@ -81,7 +81,7 @@ class Sheet:
         evidence = EvidenceWriter(self.out.parent, self.out.name.removesuffix(".json"))
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            self.fail(reason, evidence, {})
+            self.fail(reason, evidence, {}, checked=False)
         except OSError as error:
             raise InputError(
                 f"the artifact cannot be written ({error.strerror})",
@@ -90,8 +90,15 @@ class Sheet:
             ) from None
         return evidence
 
-    def fail(self, reason: str, evidence: EvidenceWriter, files: Mapping[str, EvidenceFile]) -> Artifact:
-        """Write an artifact without a figure, which says why.
+    def fail(
+        self,
+        reason: str,
+        evidence: EvidenceWriter,
+        files: Mapping[str, EvidenceFile],
+        *,
+        checked: bool = True,
+    ) -> Artifact:
+        """Write an artifact without a figure, which says why. `checked` is that of `write_artifact`.
 
         Raises:
             OSError: if the disk does not take it.
@@ -103,7 +110,7 @@ class Sheet:
             missing={key: reason for key in measures(self.name) if blank[key] is None},
             invalid_reasons=(reason,),
         )
-        return self._write(nothing, "failed", evidence, files)
+        return self._write(nothing, "failed", evidence, files, checked=checked)
 
     def conclude(self, evidence: EvidenceWriter, stopped: HexgateError | None) -> Measured:
         """Close the evidence, compute the figures from it, check and write the artifact.
@@ -151,7 +158,13 @@ class Sheet:
         return Measured(self._write(figures, "complete", evidence, files), None)
 
     def _write(
-        self, figures: Figures, status: str, evidence: EvidenceWriter, files: Mapping[str, EvidenceFile]
+        self,
+        figures: Figures,
+        status: str,
+        evidence: EvidenceWriter,
+        files: Mapping[str, EvidenceFile],
+        *,
+        checked: bool = True,
     ) -> Artifact:
         contract = load_schema(self.name)
         entries = {key: file.to_json() for key, file in sorted(files.items())}
@@ -178,7 +191,7 @@ class Sheet:
             "run_id": self.run.run_id,
             "created_at": self.created_at or utc_now(),
         }
-        return write_artifact(self.out, data)
+        return write_artifact(self.out, data, checked=checked)
 
 
 def common_method(name: str, seed: int, confidence: float) -> dict[str, Any]:
