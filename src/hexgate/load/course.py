@@ -28,6 +28,7 @@ __all__ = ["Course"]
 
 _BATCH = 64
 """Most requests that are taken up at one wake before the loop may read sockets again."""
+_SLOTS_APART_NS = 1_000_000
 _SAMPLE_EVERY_NS = 250_000_000
 """Time from one reply that is read while the run goes on to the next: reading holds the loop up, and the stamps of
 what arrives meanwhile."""
@@ -74,6 +75,8 @@ class Course:
         self._units = units(work)
         self._next: tuple[int, int, int] | None = next(self._units, None)
         self._taken = 0
+        self._slots = 0
+        """Slots of a closed loop that were filled for the first time."""
         self._open = 0
         """Units that were begun and are not over."""
         self._waiting: deque[Flight] = deque()
@@ -157,9 +160,14 @@ class Course:
         self._alarm.set(1)
 
     def _launch_slots(self) -> None:
-        """Closed loop: fill every slot."""
-        for _ in range(self._work.slots):
+        """Closed loop: fill the slots, so many at a time."""
+        more = min(self._work.slots - self._slots, _BATCH)
+        self._slots += more
+        for _ in range(more):
             self._take()
+        if self._slots < self._work.slots:
+            # Streams that all begin at one instant bring their tokens at one instant, for as long as they last.
+            self._alarm.set(time.monotonic_ns() + _SLOTS_APART_NS)
         self._finish_if_over()
 
     def _take(self) -> None:
