@@ -29,6 +29,9 @@ __all__ = ["Course"]
 _BATCH = 64
 """Most requests that are taken up at one wake before the loop may read sockets again."""
 _SLOTS_APART_NS = 1_000_000
+_WRITE_AFTER_NS = 1_000_000
+_WRITE_LEAST, _WRITE_PART = 8, 8
+"""So many flights are written down at a time, or one in so many of those that wait, where that is more."""
 _SAMPLE_EVERY_NS = 250_000_000
 """Time from one reply that is read while the run goes on to the next: reading holds the loop up, and the stamps of
 what arrives meanwhile."""
@@ -81,6 +84,8 @@ class Course:
         """Units that were begun and are not over."""
         self._waiting: deque[Flight] = deque()
         """Taken up under a cap that is reached."""
+        self._unwritten: deque[Flight] = deque()
+        """Over, and not in the spool yet."""
         self._thinking: list[tuple[int, int, Flight, str]] = []
         """A heap of the turns whose reply a user reads: when the next is due, slot, the turn, its reply."""
         self._start_ns = 0
@@ -95,6 +100,7 @@ class Course:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._alarm = Alarm(self._launch_due if work.open_loop else self._launch_slots)
         self._turn_alarm = Alarm(self._speak_due)
+        self._write_alarm = Alarm(self._write_some)
 
     async def warm(self) -> None:
         """Open the connections that the first requests will use."""
@@ -116,6 +122,9 @@ class Course:
             self._alarm.set(start_ns + self._next[1] if self._work.open_loop else start_ns)
         await self._over
         ended_ns = time.monotonic_ns()
+        self._write_alarm.close()
+        while self._unwritten:
+            self._spool.add(self._unwritten.popleft())
         self._counters.state = State.DRAINING
         client = watch.end()
         self._alarm.close()
@@ -215,7 +224,7 @@ class Course:
 
     def _ended(self, flight: Flight) -> None:
         flight.request = b""
-        self._spool.add(flight)
+        self._write_later(flight)
         outcome = self._seem(flight)
         latency = None
         if outcome is Outcome.OK and flight.index >= self._work.warmup * self._work.turns:
@@ -271,7 +280,7 @@ class Course:
             missed.fault, missed.error = Fault.SKIPPED, why
             self._counters.issue(0)
             self._counters.end(Outcome.NOT_SENT, None)
-            self._spool.add(missed)
+            self._write_later(missed)
         talk.end(flight)
 
     def _speak_due(self) -> None:
@@ -320,6 +329,19 @@ class Course:
         now = time.monotonic_ns()
         self._sample_ns = now + _SAMPLE_EVERY_NS
         return found.outcome
+
+    def _write_later(self, flight: Flight) -> None:
+        """Take down a flight that is over, but not now: where many end at once, what arrives meanwhile goes first."""
+        if not self._unwritten:
+            self._write_alarm.set(time.monotonic_ns() + _WRITE_AFTER_NS)
+        self._unwritten.append(flight)
+
+    def _write_some(self) -> None:
+        for _ in range(max(_WRITE_LEAST, len(self._unwritten) // _WRITE_PART)):
+            if not self._unwritten:
+                return
+            self._spool.add(self._unwritten.popleft())
+        self._write_alarm.set(time.monotonic_ns() + _WRITE_AFTER_NS)
 
     # The end.
 
