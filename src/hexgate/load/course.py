@@ -14,7 +14,7 @@ from typing import Any
 
 from hexgate.load.alarm import Alarm
 from hexgate.load.counters import Command, Control, Counters, State
-from hexgate.load.exchange import Fault
+from hexgate.load.exchange import OUTCOME_OF, Fault
 from hexgate.load.flight import Flight
 from hexgate.load.layout import NEVER, Outcome
 from hexgate.load.readback import Reader
@@ -40,15 +40,6 @@ _SAMPLE_BYTES = 65_536
 _TAIL_BYTES = 64
 
 _UNREACHABLE = frozenset({Fault.CONNECTION, Fault.CLIENT})
-_LIKELY = {
-    Fault.CONNECTION: Outcome.ERROR,
-    Fault.CUT: Outcome.TRUNCATED,
-    Fault.TIMEOUT: Outcome.TIMEOUT,
-    Fault.PROTOCOL: Outcome.ERROR,
-    Fault.CLIENT: Outcome.NOT_SENT,
-    Fault.ABANDONED: Outcome.UNFINISHED,
-    Fault.SKIPPED: Outcome.NOT_SENT,
-}
 
 
 class Course:
@@ -313,7 +304,7 @@ class Course:
         """What became of a flight as far as a glance tells; by reading it where the glance leaves a doubt."""
         if flight.fault:
             unsent = flight.fault == Fault.ABANDONED and flight.sent_ns < 0
-            return Outcome.NOT_SENT if unsent else _LIKELY[Fault(flight.fault)]
+            return Outcome.NOT_SENT if unsent else OUTCOME_OF[Fault(flight.fault)]
         if not 200 <= flight.status < 300:
             return Outcome.ERROR
         tail = flight.pieces[-1][-_TAIL_BYTES:] if flight.pieces else b""

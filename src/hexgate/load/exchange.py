@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["MOST_BODY_BYTES", "Exchange", "Fault"]
+from hexgate.load.layout import Outcome
+
+__all__ = ["MOST_BODY_BYTES", "OUTCOME_OF", "Exchange", "Fault"]
 
 MOST_BODY_BYTES = 256 * 1024 * 1024
 
@@ -27,6 +29,18 @@ class Fault(IntEnum):
     """The run was over before the reply was."""
     SKIPPED = 7
     """The turn before it in its conversation failed, so it was not sent."""
+
+
+OUTCOME_OF = {
+    Fault.CONNECTION: Outcome.ERROR,
+    Fault.CUT: Outcome.TRUNCATED,
+    Fault.TIMEOUT: Outcome.TIMEOUT,
+    Fault.PROTOCOL: Outcome.ERROR,
+    Fault.CLIENT: Outcome.NOT_SENT,
+    Fault.ABANDONED: Outcome.UNFINISHED,
+    Fault.SKIPPED: Outcome.NOT_SENT,
+}
+"""What became of a request that did not end as HTTP says; of one that was abandoned before it was sent, not this."""
 
 
 @dataclass(frozen=True)

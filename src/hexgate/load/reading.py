@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from hexgate.load.attempt import Attempt
 from hexgate.load.content import BadContent, plain_pieces
-from hexgate.load.exchange import MOST_BODY_BYTES, Exchange, Fault
+from hexgate.load.exchange import MOST_BODY_BYTES, OUTCOME_OF, Exchange, Fault
 from hexgate.load.flight import Flight
 from hexgate.load.layout import NEVER, Outcome
 from hexgate.wire.base import TOKENS, Dialect, Event, EventKind, Gives, Usage
@@ -24,15 +24,6 @@ EMPTY = "empty: "
 LEAST_CLASSES = 2
 """A single score names no class, so that it answers nothing; accuracy_f1 refuses it too."""
 
-_FAULTS = {
-    Fault.CONNECTION: Outcome.ERROR,
-    Fault.CUT: Outcome.TRUNCATED,
-    Fault.TIMEOUT: Outcome.TIMEOUT,
-    Fault.PROTOCOL: Outcome.ERROR,
-    Fault.CLIENT: Outcome.NOT_SENT,
-    Fault.ABANDONED: Outcome.UNFINISHED,
-    Fault.SKIPPED: Outcome.NOT_SENT,
-}
 _RESULTS = TOKENS | {EventKind.SCORES, EventKind.VECTORS}
 _NO_CONTENT = frozenset({204, 205})
 
@@ -145,7 +136,7 @@ def _masked(text: str, secret: str | None) -> str:
 def _outcome(exchange: Exchange, events: Sequence[Event]) -> tuple[Outcome, str | None]:
     status = exchange.status
     if exchange.fault is not None:
-        return _FAULTS[exchange.fault], f"{exchange.fault.name.lower()}: {exchange.error}"
+        return OUTCOME_OF[exchange.fault], f"{exchange.fault.name.lower()}: {exchange.error}"
     if status is None or not 200 <= status < 300 or status in _NO_CONTENT:
         return Outcome.ERROR, f"http_{status}: {_complaint(exchange.pieces)}"
     for event in events:
