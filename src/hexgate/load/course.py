@@ -28,10 +28,13 @@ __all__ = ["Course"]
 
 _BATCH = 64
 """Most requests that are taken up at one wake before the loop may read sockets again."""
-_SLOTS_APART_NS = 1_000_000
-_WRITE_AFTER_NS = 1_000_000
-_WRITE_LEAST, _WRITE_PART = 8, 8
-"""So many flights are written down at a time, or one in so many of those that wait, where that is more."""
+_SLOTS, _SLOTS_APART_NS = 4, 1_000_000
+"""So many slots of a closed loop begin at a time, so far apart: streams that begin together bring their tokens and end
+together for as long as the run lasts, and the client would measure itself."""
+_WRITE_EVERY_NS = 1_000_000
+_WRITE_FOR_NS = 60_000
+_WRITE_MORE_AT = 256
+"""Flights that are over are written down for so long at a time; for longer in proportion where more than these wait."""
 _SAMPLE_EVERY_NS = 250_000_000
 """Time from one reply that is read while the run goes on to the next: reading holds the loop up, and the stamps of
 what arrives meanwhile."""
@@ -161,12 +164,11 @@ class Course:
 
     def _launch_slots(self) -> None:
         """Closed loop: fill the slots, so many at a time."""
-        more = min(self._work.slots - self._slots, _BATCH)
+        more = min(self._work.slots - self._slots, _SLOTS)
         self._slots += more
         for _ in range(more):
             self._take()
         if self._slots < self._work.slots:
-            # Streams that all begin at one instant bring their tokens at one instant, for as long as they last.
             self._alarm.set(time.monotonic_ns() + _SLOTS_APART_NS)
         self._finish_if_over()
 
@@ -324,15 +326,18 @@ class Course:
     def _write_later(self, flight: Flight) -> None:
         """Take down a flight that is over, but not now: where many end at once, what arrives meanwhile goes first."""
         if not self._unwritten:
-            self._write_alarm.set(time.monotonic_ns() + _WRITE_AFTER_NS)
+            self._write_alarm.set(time.monotonic_ns() + _WRITE_EVERY_NS)
         self._unwritten.append(flight)
 
     def _write_some(self) -> None:
-        for _ in range(max(_WRITE_LEAST, len(self._unwritten) // _WRITE_PART)):
-            if not self._unwritten:
+        unwritten = self._unwritten
+        until = time.monotonic_ns() + _WRITE_FOR_NS * (1 + len(unwritten) // _WRITE_MORE_AT)
+        while unwritten:
+            self._spool.add(unwritten.popleft())
+            now = time.monotonic_ns()
+            if now >= until:
+                self._write_alarm.set(now + _WRITE_EVERY_NS)
                 return
-            self._spool.add(self._unwritten.popleft())
-        self._write_alarm.set(time.monotonic_ns() + _WRITE_AFTER_NS)
 
     # The end.
 
