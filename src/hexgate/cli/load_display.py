@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hexgate.cli.console import console
-from hexgate.cli.language import text
+from hexgate.cli.language import language, text
 from hexgate.load.live import BOUNDS_S, Live, Seen
 from hexgate.load.records import Outcome
 from hexgate.report.load_sentences import chinese
@@ -181,7 +181,8 @@ def _short(value: float) -> str:
 
 
 def _titled(name: str, said: str) -> str:
-    return text(f"{name}: {said}", f"{name}：{chinese(said)}")
+    # The table of sentences takes its time to compile: whoever reads English does not wait for it.
+    return f"{name}：{chinese(said)}" if language() == "zh" else f"{name}: {said}"
 
 
 class LoadDisplay:
@@ -201,7 +202,7 @@ class LoadDisplay:
         self, live: Live, *, title: str = "load", quiet: bool = False, drain_s: float | None = None
     ) -> None:
         self._live = live
-        self._name = text(title, chinese(title))
+        self._name = chinese(title) if language() == "zh" else title
         self._title = self._name
         self._quiet = quiet
         self._drain_s = drain_s

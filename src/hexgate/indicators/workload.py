@@ -15,7 +15,6 @@ from hexgate.datasets.lengths import Lengths
 from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import InputError, TargetUnusable
 from hexgate.indicators.base import Job, option
-from hexgate.indicators.in_process import score_driver, text_driver
 from hexgate.indicators.inputs import feature_batch, labelled_items
 from hexgate.indicators.text_asks import Texts, Wanted, asks, texts_of
 from hexgate.load.endpoint_driver import EndpointDriver
@@ -154,6 +153,9 @@ def workload(
         return _of_endpoint(job, sender, texts, wanted, chosen)
     if target.generator is None:
         raise AssertionError("a target without an endpoint gives text by its generator")
+    # What calls a model in this process is imported where one is called: the load of an endpoint begins without it.
+    from hexgate.indicators.in_process import text_driver
+
     options = GenerateOptions(
         max_tokens=max_tokens, temperature=wanted.temperature, top_p=top_p, seed=job.seed, system=system
     )
@@ -228,6 +230,8 @@ def _check_asked(target: Target, wanted: Wanted, mode: str) -> None:
 def _of_scores(job: Job, predictor: Predictor, sender: EndpointDriver | None) -> Workload:
     batch, dataset = _inputs(job, predictor)
     if sender is None:
+        from hexgate.indicators.in_process import score_driver
+
         return Workload(score_driver(predictor, batch), len(batch), dataset, "scores", in_process=True)
     asked = [Ask(inputs=[[float(value) for value in row.ravel()]], stream=False) for row in batch]
     labels = predictor.labels

@@ -36,6 +36,7 @@ _GUARD_S = 1.0
 
 def main() -> None:
     """Carry out the task on standard input."""
+    gc.disable()
     # Whoever started the run decides what an interrupt means, and tells. Terminals and batch systems send it to all.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -119,9 +120,8 @@ async def _carry_out(
 ) -> dict[str, Any]:
     course = Course(work, make_sender, bodies, reader, talk, spool, control, counters, ends_with)
     await course.warm()
-    gc.collect()
+    # What was made so far lives as long as the worker does: the young are looked at by `watch`, these no more.
     gc.freeze()
-    gc.disable()
     counters.state = State.READY
     while control.command is Command.WAIT:
         _refuse_orphan(control)

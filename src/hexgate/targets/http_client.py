@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import httpx
-
+from hexgate.targets.lean_httpx import without_command_line
 from hexgate.wire.base import WireRequest
 from hexgate.wire.payload import BadPayload, error_message, load_object
+
+with without_command_line():
+    import httpx
 
 __all__ = ["Answer", "Failure", "HttpClient", "authorization"]
 
