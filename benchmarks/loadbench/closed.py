@@ -91,7 +91,8 @@ def streams(setup: Setup) -> Outcome:
             measured = setup.measure("hexgate", server, made, both=workers > 1, accepted=subject.ACCEPTED)
             rows = subject.Evidence(measured.folder).rows
             return measured.figures() | {
-                "events recorded": float(rows["events"].sum() / measured.log.rows["tokens"].sum())
+                "events recorded": float(rows["events"].sum() / measured.log.rows["tokens"].sum()),
+                "server CPU ms/request": measured.log.facts["cpu_s"] / len(measured.log.rows) * 1e3,
             }
 
         return once
@@ -137,4 +138,15 @@ def streams(setup: Setup) -> Outcome:
     ]
     title = "closed loop, streams of 64 tokens without delay, 64 connections"
     notes = ["Two workers share the two cores with the server."]
+    ours, servers = (
+        rounds.median(f"{whole}hexgate", figure)
+        for figure in ("CPU ms/request, loading", "server CPU ms/request")
+    )
+    if ours is not None and servers is not None:
+        # One worker has a core of its own, and its speed is 1/ours; two have what the server leaves of two cores.
+        most = 2 * ours / (ours + servers)
+        notes.append(
+            f"Of a request the server takes {servers:.3f} ms of a core and the client {ours:.3f}: on two cores two "
+            f"workers can be at most {most:.2f} times one."
+        )
     return Outcome(2, title, rounds, ("events/s", *_COLUMNS), checks, notes)

@@ -101,33 +101,37 @@ class Evidence:
         rows: NDArray[np.void] = self.rows[~self.rows["warmup"]]
         return rows
 
-    def emissions(self) -> list[NDArray[np.int64]]:
-        """Of each request in order of index: the server's stamps of its events, ns on CLOCK_MONOTONIC."""
+    def streams(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Of each request in order of index: the server's stamps of its events, and ours, ns on CLOCK_MONOTONIC."""
+        start_ns = int(self.run["started_ns"])
         with self.path("replies").open(encoding="utf-8") as file:
             replies = [json.loads(line) for line in file]
-        return [np.array(_STAMP.findall(reply["text"] or ""), dtype=np.int64) for reply in replies]
+        return [
+            (
+                np.array(_STAMP.findall(reply["text"] or ""), dtype=np.int64),
+                np.array(reply["token_ns"], dtype=np.int64) + start_ns,
+            )
+            for reply in replies
+        ]
 
     def errors_ms(self) -> dict[str, NDArray[np.float64]]:
         """Our stamps less the server's, of the first event and of the end; for gaps the size of the difference.
 
-        Of each timed request with a whole reply, in order of index.
+        Of each timed request with a whole reply, in order of index; `gap` of each gap of these.
         """
         start_ns = int(self.run["started_ns"])
         kept = [
-            (row, stamps)
-            for row, stamps in zip(self.rows, self.emissions(), strict=True)
-            if row["outcome"] == OK and not row["warmup"] and len(stamps) > 1
+            (row, theirs, ours)
+            for row, (theirs, ours) in zip(self.rows, self.streams(), strict=True)
+            if row["outcome"] == OK and not row["warmup"] and len(theirs) > 1
         ]
-        rows = np.array([row for row, _ in kept], dtype=self.rows.dtype)
-        first, last = (np.array([stamps[at] for _, stamps in kept]) for at in (0, -1))
-        longest = np.array([np.diff(stamps).max() for _, stamps in kept])
-        gaps = np.array([len(stamps) - 1 for _, stamps in kept])
-        ours = rows["last_token_ns"] - rows["first_token_ns"]
+        rows = np.array([row for row, _, _ in kept], dtype=self.rows.dtype)
+        first, last = (np.array([theirs[at] for _, theirs, _ in kept]) for at in (0, -1))
+        gaps = [np.abs(np.diff(ours) - np.diff(theirs)) for _, theirs, ours in kept]
         errors = {
             "TTFT": rows["first_token_ns"] + start_ns - first,
             "end": rows["end_ns"] + start_ns - last,
-            "mean gap": np.abs(ours - (last - first)) / gaps,
+            "gap": np.concatenate(gaps),
+            "longest gap": np.array([one.max() for one in gaps]),
         }
-        if "gap_max_ns" in (self.rows.dtype.names or ()):
-            errors["longest gap"] = np.abs(rows["gap_max_ns"] - longest)
         return {name: values / 1e6 for name, values in errors.items()}

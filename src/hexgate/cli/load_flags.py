@@ -249,6 +249,13 @@ def _output() -> tuple[Flag, ...]:
             default=None,
             help=text("Folder of the artifacts.", "存放结果的目录。"),
         ),
+        _flag(
+            "--token-times",
+            is_flag=True,
+            default=None,
+            en="Keep with each reply when each token of it came.",
+            zh="随每个回复保存其每个 token 到达的时刻。",
+        ),
         _flag("--parquet", is_flag=True, en="Leave requests.parquet too.", zh="另存 requests.parquet。"),
         _flag(
             "--no-exports",

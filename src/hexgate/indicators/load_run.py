@@ -98,6 +98,8 @@ class LoadOptions:
     """How many tokens prompts have, such as ``1000`` or ``1000..4096``."""
     tokenizer: str | None = None
     """File of a tokenizer that counts tokens of prompts and replies."""
+    token_times: bool = False
+    """Whether each reply is kept with the instants at which its text came."""
     turns: int = 1
     """Requests of a conversation."""
     think_s: float = 0.0
@@ -184,7 +186,9 @@ def workload_of(job: Job) -> Workload:
         tokenizer=chosen.tokenizer if chosen.input_tokens else None,
         turns=chosen.turns,
     )
-    used: dict[str, Any] = {"proxy": chosen.proxy, "http2": chosen.http2, "tokenizer": chosen.tokenizer}
+    used: dict[str, Any] = {
+        name: getattr(chosen, name) for name in ("proxy", "http2", "tokenizer", "token_times")
+    }
     if isinstance(load.driver, EndpointDriver):
         asked = dict(load.asked)
         if chosen.tokenizer is not None and asked.get("tokenizer") is None:
@@ -192,7 +196,7 @@ def workload_of(job: Job) -> Workload:
         return replace(load, driver=replace(load.driver, **used), asked=asked)
     if given := [name for name, value in used.items() if value]:
         raise InputError(
-            f"--{given[0]} is for a target that is reached over the network",
+            f"--{given[0].replace('_', '-')} is for a target that is reached over the network",
             where=job.target.uri,
             hint="take it out",
         )

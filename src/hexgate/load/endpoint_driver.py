@@ -51,6 +51,8 @@ class EndpointDriver:
     """Whether to speak HTTP/2; then httpx sends, which is slower."""
     tokenizer: str | None = None
     """A tokenizer that counts the tokens of replies; None for none."""
+    token_times: bool = False
+    """Whether each reply is kept with the instants at which its text came."""
 
     @property
     def by_httpx(self) -> bool:
@@ -153,6 +155,7 @@ class EndpointDriver:
             inputs=[len(ask.inputs or ()) for ask in asks] if gives_scores else None,
             classes=self.classes,
             replies=errand.keep_replies,
+            token_times=self.token_times,
             tokenizer=self.tokenizer,
             ca_file=self.ca_file,
             proxy=self.proxy,
@@ -182,6 +185,7 @@ class EndpointDriver:
             closed=not task.open_loop,
             count=None,
             replies=task.replies,
+            token_times=task.token_times,
             told=lambda _: None,
         )
 

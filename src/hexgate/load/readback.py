@@ -76,6 +76,7 @@ def read_back(
     closed: bool,
     count: Callable[[str], int] | None,
     replies: bool,
+    token_times: bool,
     told: Callable[[int], None],
 ) -> dict[str, Any]:
     """Write ``stem.rows`` (records by slot), ``stem.replies`` and ``stem.places`` from ``stem.spool``.
@@ -90,6 +91,7 @@ def read_back(
         closed: whether the loop is closed: replies of the warm-up are then among those that rates are of.
         count: counts the tokens of a text; None where there is no tokenizer.
         replies: whether replies are kept.
+        token_times: whether each is kept with the instants of its events with text.
         told: takes the number of flights read so far, now and then.
 
     Returns:
@@ -107,7 +109,8 @@ def read_back(
             measured.add(found, timed=timed)
             counted = _counted(found, count)
             row = packed_row(flight, found, start_ns, worker=worker, warm=not timed, counted=counted)
-            files.put(flight.slot, row, flight.index, found)
+            times = [stamp - start_ns for stamp in found.token_ns] if token_times else None
+            files.put(flight.slot, row, flight.index, found, times)
             done += 1
             if done % _TELL_EVERY == 0:
                 told(done)
@@ -147,15 +150,17 @@ class SlotFiles:
         for file in (self._rows, self._texts, self._places):
             file.close()
 
-    def put(self, slot: int, row: bytes, index: int, found: Attempt) -> None:
-        """Write down a request that is over.
+    def put(
+        self, slot: int, row: bytes, index: int, found: Attempt, token_ns: Sequence[int] | None = None
+    ) -> None:
+        """Write down a request that is over; its reply with `token_ns`, ns from the run's start, where it is given.
 
         Raises:
             OSError: if the disk does not take it.
         """
         _put(self._rows, slot * ROW_BYTES, row)
         if self._keep and (found.text is not None or found.error is not None):
-            line = _line(index, found)
+            line = _line(index, found, token_ns)
             self._texts.write(line)
             _put(self._places, slot * PLACE_BYTES, PLACE.pack(self._offset, len(line)))
             self._offset += len(line)
@@ -204,8 +209,10 @@ def _put(file: IO[bytes], offset: int, data: bytes) -> None:
     file.write(data)
 
 
-def _line(index: int, found: Attempt) -> bytes:
-    reply = {"error": found.error, "index": index, "text": found.text}
+def _line(index: int, found: Attempt, token_ns: Sequence[int] | None) -> bytes:
+    reply: dict[str, Any] = {"error": found.error, "index": index, "text": found.text}
+    if token_ns is not None:
+        reply["token_ns"] = token_ns
     return json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 

@@ -58,6 +58,7 @@ class Work:
     inputs: list[int] | None
     classes: int | None
     replies: bool
+    token_times: bool
     tokenizer: str | None
     ca_file: str | None
     proxy: str | None

@@ -91,6 +91,7 @@ def main() -> None:
             closed=not work.open_loop,
             count=_token_count(work.tokenizer),
             replies=work.replies,
+            token_times=work.token_times,
             told=tell,
         )
     except OSError as error:
