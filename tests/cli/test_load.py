@@ -9,9 +9,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from hexgate.contract.artifact import read_artifact
 from support.command import Ended
 from support.load_running import undisturbed
 from support.measuring import check, rows
@@ -70,6 +72,28 @@ def test_one_load_leaves_both_artifacts_of_the_same_evidence(
     judged = call("gate", out, "--policy", policy)
     assert judged.code == 0, judged.err
     assert call("recompute", out).code == 0
+
+
+def test_replies_with_the_instants_of_their_tokens(call: Call, scripted: Scripted, tmp_path: Path) -> None:
+    server = scripted(chat=lambda _prompt: "one two three")
+    load = ("load", server.v1, "--model", "m", "--prompts", "demo:", "--requests", "24", "--warmup", "4")
+    call(*load, "--token-times", "--out", tmp_path)
+    artifact = read_artifact(tmp_path / "latency_p99.json")
+    records = np.load(tmp_path / artifact.data["evidence"]["requests"]["path"])
+    lines = rows(check(tmp_path / "latency_p99.json"), "replies")
+    assert len(lines) == len(records) == 28
+    for line, record in zip(lines, records, strict=True):
+        times = line["token_ns"]
+        assert len(times) == record["events"] == 3
+        assert (times[0], times[-1]) == (record["first_token_ns"], record["last_token_ns"])
+        assert np.diff(times).max() == record["gap_max_ns"]
+    assert call("recompute", tmp_path).code == 0
+
+
+def test_a_model_in_this_process_has_no_instants_of_tokens(call: Call, tmp_path: Path) -> None:
+    ended = call("load", "demo:", "--requests", "10", "--token-times", "--out", tmp_path)
+    assert ended.code == 2
+    assert "--token-times is for a target that is reached over the network" in ended.err
 
 
 @pytest.mark.parametrize(
