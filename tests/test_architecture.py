@@ -43,8 +43,8 @@ def package_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
-    """Every part of hexgate that a module imports by a statement, wherever in it that stands."""
+def modules_imported(path: Path) -> set[str]:
+    """Every module that a module imports by a statement, wherever in it that stands."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -55,7 +55,12 @@ def imported(path: Path) -> set[str]:
                 found.add(node.module)
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name.split(".")[1] for name in found if name.startswith("hexgate.")}
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Every part of hexgate that a module imports."""
+    return {name.split(".")[1] for name in modules_imported(path) if name.startswith("hexgate.")}
 
 
 def edges() -> dict[str, set[str]]:
@@ -135,6 +140,18 @@ def test_names_looked_up_while_running_go_down_too_but_for_the_embedded_default(
                 if FLOOR_OF[name[1]] > FLOOR_OF[own]:
                     up.add(f"{own} -> {name[1]}")
     assert up == LAZILY_UP
+
+
+@pytest.mark.parametrize("room", ["plans", "sending"])
+def test_what_a_load_is_made_of_knows_nothing_above_it(room: str) -> None:
+    known = {name for path in (ROOT / "load" / room).glob("*.py") for name in modules_imported(path)}
+    of_loads = {name for name in known if name.startswith("hexgate.load.")}
+    assert {name for name in of_loads if not name.startswith(f"hexgate.load.{room}.")} == set()
+
+
+def test_a_run_computes_no_figures() -> None:
+    known = {name for path in (ROOT / "load").glob("*.py") for name in modules_imported(path)}
+    assert {name for name in known if name.startswith("hexgate.load.measures")} == set()
 
 
 def test_what_is_to_be_apart_is_apart() -> None:

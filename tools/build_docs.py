@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.contract.schema import indicators, load_schema
-from hexgate.load.dialects_of import TOOLS
-from hexgate.load.latencies import latencies
-from hexgate.load.plan import open_loop
+from hexgate.load.measures.dialects_of import TOOLS
+from hexgate.load.measures.latencies import latencies
+from hexgate.load.measures.translate import translate
+from hexgate.load.plans.plan import open_loop
 from hexgate.load.records import NEVER, RECORD, Records
-from hexgate.load.translate import translate
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVELOPE = (

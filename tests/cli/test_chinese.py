@@ -41,12 +41,12 @@ def _texts(part: ast.expr) -> Iterator[str]:
     [
         "hexgate.cli.load",
         "hexgate.cli.load_options",
-        "hexgate.load.slo",
-        "hexgate.load.pacers",
-        "hexgate.load.plan",
-        "hexgate.load.trace",
+        "hexgate.load.measures.slo",
+        "hexgate.load.plans.pacers",
+        "hexgate.load.plans.plan",
+        "hexgate.load.plans.trace",
         "hexgate.load.start",
-        "hexgate.load.shard",
+        "hexgate.load.plans.shard",
     ],
 )
 def test_every_refusal_of_a_load_has_a_twin(name: str) -> None:

@@ -17,10 +17,10 @@ from hexgate.indicators.base import Figures
 from hexgate.indicators.latency_p99 import LatencyP99
 from hexgate.indicators.load_evidence import ShardRun, load_evidence
 from hexgate.indicators.throughput_rps import ThroughputRps
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.measures.slo import Slo
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.plans.shard import Place
 from hexgate.load.records import Outcome
-from hexgate.load.shard import Place
-from hexgate.load.slo import Slo
 from hexgate.stats.histogram import LogHistogram
 from support.load_records import by_hand, reply
 

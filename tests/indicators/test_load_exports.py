@@ -19,7 +19,7 @@ from hexgate.indicators.load_exports import (
     write_resources_csv,
 )
 from hexgate.indicators.load_folder import with_errors
-from hexgate.load.layout import COLUMNS, NEVER, Outcome
+from hexgate.load.sending.layout import COLUMNS, NEVER, Outcome
 from support import needs
 from support.load_folders import STARTED_NS, folder_of, folder_with, plan_of, write_evidence
 

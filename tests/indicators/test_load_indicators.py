@@ -17,7 +17,7 @@ from hexgate.indicators.base import Job
 from hexgate.indicators.recompute import recompute
 from hexgate.indicators.workload import workload
 from hexgate.load.engine import run_plan
-from hexgate.load.plan import closed_loop
+from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import Outcome, Records
 from hexgate.targets.base import Output, Subject, Target
 from hexgate.targets.card import Card

@@ -14,7 +14,7 @@ from hexgate.indicators.load_method import load_method
 from hexgate.indicators.load_run import LoadOptions, Prepared, prepare
 from hexgate.indicators.workload import Workload
 from hexgate.load.endpoint_driver import EndpointDriver
-from hexgate.load.plan import closed_loop
+from hexgate.load.plans.plan import closed_loop
 from hexgate.targets.base import Subject, Target
 from hexgate.targets.card import Card
 from hexgate.wire.base import Ask, Endpoint

@@ -21,13 +21,13 @@ from hexgate.indicators.load_probe import (
     fatal_counts,
     is_hopeless,
 )
-from hexgate.load.counters import BOUNDS_S, Counters
-from hexgate.load.layout import Outcome
 from hexgate.load.live import Live, Seen
-from hexgate.load.plan import open_loop
-from hexgate.load.search import Verdict
-from hexgate.load.slo import Slo
-from hexgate.load.slo_judge import Judged, Kept
+from hexgate.load.measures.search import Verdict
+from hexgate.load.measures.slo import Slo
+from hexgate.load.measures.slo_judge import Judged, Kept
+from hexgate.load.plans.plan import open_loop
+from hexgate.load.sending.counters import BOUNDS_S, Counters
+from hexgate.load.sending.layout import Outcome
 from hexgate.stats.percentile import percentile_interval
 
 SLO = Slo.parse("e2e_ms.p90<=450,ttft_ms.p50<=100,ttft_ms.mean<=100,tpot_ms.p99<=5,error_ratio<=0.1")

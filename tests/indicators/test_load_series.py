@@ -17,8 +17,8 @@ from hexgate.indicators.load_series import (
     time_axis,
     whole_seconds,
 )
-from hexgate.load.figures import throughput
-from hexgate.load.plan import closed_loop, open_loop, parse_stages
+from hexgate.load.measures.figures import throughput
+from hexgate.load.plans.plan import closed_loop, open_loop, parse_stages
 from hexgate.load.records import NEVER, RECORD, Outcome, Records
 from support.load_folders import folder_of, plan_of
 

@@ -15,8 +15,8 @@ from hexgate.errors import EvidenceError
 from hexgate.indicators.load_examples import failures, sampled_replies, slowest
 from hexgate.indicators.load_folder import LoadFolder, read_load_folder
 from hexgate.indicators.load_statistics import SCHEMA, load_statistics, statistics_mistakes
-from hexgate.load.arrivals import arrival_test
-from hexgate.load.plan import closed_loop
+from hexgate.load.measures.arrivals import arrival_test
+from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import Outcome
 from hexgate.stats.histogram import LogHistogram
 from support.load_folders import folder_of, folder_with, plan_of, write_evidence

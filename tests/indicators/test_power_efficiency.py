@@ -17,7 +17,7 @@ from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.indicators import recording
 from hexgate.indicators.base import Figures
 from hexgate.indicators.power_efficiency import PowerEfficiency
-from hexgate.load.plan import closed_loop
+from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import NEVER, RECORD, Outcome
 from hexgate.meters.base import Domain, Kind, Scope, Unit
 from hexgate.meters.recorder import Recorder as MeterRecorder

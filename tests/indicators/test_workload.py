@@ -15,7 +15,7 @@ from hexgate.datasets.lengths import Lengths
 from hexgate.errors import InputError, TargetFailed, TargetUnusable
 from hexgate.indicators.base import Job
 from hexgate.indicators.workload import Workload, carry_out, workload
-from hexgate.load.plan import Plan, closed_loop
+from hexgate.load.plans.plan import Plan, closed_loop
 from hexgate.reference.endpoint import RunningServer
 from hexgate.targets.base import Target
 from hexgate.targets.registry import OpenOptions, open_target

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hexgate.load import alarm
-from hexgate.load.alarm import Alarm
-from hexgate.load.worker import new_event_loop
+from hexgate.load.sending import alarm
+from hexgate.load.sending.alarm import Alarm
+from hexgate.load.sending.worker import new_event_loop
 
 MS = 1_000_000
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hexgate.load import arrivals
-from hexgate.load.arrivals import Arrivals, ArrivalTest, Check, arrival_test
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp, parse_stages
+from hexgate.load.measures import arrivals
+from hexgate.load.measures.arrivals import Arrivals, ArrivalTest, Check, arrival_test
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp, parse_stages
 from hexgate.load.records import RECORD, Records
 
 MS = 1_000_000

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from hexgate.load import counters
-from hexgate.load.counters import BOUNDS_S, Command, Counters, State, counter_file
-from hexgate.load.layout import Outcome
+from hexgate.load.sending import counters
+from hexgate.load.sending.counters import BOUNDS_S, Command, Counters, State, counter_file
+from hexgate.load.sending.layout import Outcome
 
 S = 1_000_000_000
 
@@ -65,7 +65,7 @@ def test_a_block_of_its_own() -> None:
 _TELLS = """
 import sys
 from pathlib import Path
-from hexgate.load.counters import counter_file
+from hexgate.load.sending.counters import counter_file
 print(counter_file(Path(sys.argv[1]))[0].orphaned)
 """
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hexgate.load.draws import ExponentialGaps, GammaGaps, Shuffles, exponential, logarithm
+from hexgate.load.plans.draws import ExponentialGaps, GammaGaps, Shuffles, exponential, logarithm
 
 
 def test_the_logarithm_is_right_within_a_unit_in_the_last_place() -> None:
@@ -82,7 +82,7 @@ def test_large_pieces_are_the_whole_too() -> None:
 
 PROGRAM = """
 import hashlib
-from hexgate.load.draws import ExponentialGaps, GammaGaps
+from hexgate.load.plans.draws import ExponentialGaps, GammaGaps
 digest = hashlib.sha256(ExponentialGaps(7).take(50_000).tobytes())
 digest.update(GammaGaps(7, 0.4).take(50_000).tobytes())
 print(digest.hexdigest())

@@ -21,9 +21,9 @@ from hexgate.errors import InputError, TargetFailed
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import LoadInterrupted, TargetUnreachable
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.measures.spans import in_flight_max
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, Outcome
-from hexgate.load.spans import in_flight_max
 from hexgate.wire.base import Ask, Endpoint
 from support.load_running import Left, carried_out
 
@@ -546,8 +546,8 @@ import resource, sys
 from pathlib import Path
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import run_plan
-from hexgate.load.health import client_health
-from hexgate.load.plan import open_loop
+from hexgate.load.measures.health import client_health
+from hexgate.load.plans.plan import open_loop
 from hexgate.load.records import Records
 from hexgate.wire.base import Ask, Endpoint
 resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
@@ -575,7 +575,7 @@ print(client_health(Records.open(Path("{folder}") / "load.requests.npy"), plan).
 
 def test_load_imports_nothing_from_above() -> None:
     code = (
-        "import sys, hexgate.load.engine, hexgate.load.figures, hexgate.load.endpoint_driver, "
+        "import sys, hexgate.load.engine, hexgate.load.measures.figures, hexgate.load.endpoint_driver, "
         "hexgate.load.callable_driver; "
         "print(sorted(m for m in sys.modules if m.split('.')[:2] in (['hexgate', 'targets'], "
         "['hexgate', 'indicators']) or m in ('click', 'rich', 'httpx', 'onnxruntime')))"

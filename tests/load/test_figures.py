@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexgate.load.figures import outcomes, throughput
-from hexgate.load.health import client_health
-from hexgate.load.latencies import Anchor, Latencies, latencies
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.measures.figures import outcomes, throughput
+from hexgate.load.measures.health import client_health
+from hexgate.load.measures.latencies import Anchor, Latencies, latencies
+from hexgate.load.measures.tokens import TokenSource, output_tokens
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, Outcome, Records
-from hexgate.load.tokens import TokenSource, output_tokens
 from hexgate.stats.histogram import LogHistogram
 from support.load_records import by_hand, reply
 

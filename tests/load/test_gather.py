@@ -10,15 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from hexgate.load import gather as gathering
-from hexgate.load.attempt import Attempt
 from hexgate.load.errand import Errand, Stop
-from hexgate.load.flight import Flight
 from hexgate.load.gather import gather, merged_stream
-from hexgate.load.plan import Plan, closed_loop, open_loop
-from hexgate.load.readback import SlotFiles, packed_row
+from hexgate.load.plans.plan import Plan, closed_loop, open_loop
+from hexgate.load.plans.shard import Shard
 from hexgate.load.records import NEVER, Outcome, Records
-from hexgate.load.shard import Shard
-from hexgate.load.tally import Tally
+from hexgate.load.sending.attempt import Attempt
+from hexgate.load.sending.flight import Flight
+from hexgate.load.sending.readback import SlotFiles, packed_row
+from hexgate.load.sending.tally import Tally
 from hexgate.stats.histogram import LogHistogram
 
 PLANS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hexgate.load.figures import throughput
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.measures.figures import throughput
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, Outcome, Records
 from support.load_records import by_hand, reply
 

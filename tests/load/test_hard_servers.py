@@ -357,7 +357,9 @@ def until(found: Callable[[], Any]) -> Any:
     return result
 
 
-def workers_of(process: subprocess.Popen[bytes], module: str = "hexgate.load.worker") -> list[psutil.Process]:
+def workers_of(
+    process: subprocess.Popen[bytes], module: str = "hexgate.load.sending.worker"
+) -> list[psutil.Process]:
     found = []
     with suppress(psutil.Error):
         for child in psutil.Process(process.pid).children():

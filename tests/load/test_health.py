@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hexgate.errors import EvidenceError
-from hexgate.load.health import cache_suspicion, client_health
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.measures.health import cache_suspicion, client_health
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, RECORD, Outcome, Records
-from hexgate.load.tally import Tally
+from hexgate.load.sending.tally import Tally
 from hexgate.stats.histogram import LogHistogram
 
 MS = 1_000_000

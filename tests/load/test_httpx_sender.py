@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from hexgate.errors import InputError, MissingExtra
-from hexgate.load import httpx_sender
 from hexgate.load.endpoint_driver import EndpointDriver
-from hexgate.load.exchange import Exchange, Fault
-from hexgate.load.httpx_sender import HttpxSender
-from hexgate.load.origin import Origin
-from hexgate.load.plan import closed_loop, open_loop
+from hexgate.load.plans.plan import closed_loop, open_loop
 from hexgate.load.records import Outcome
+from hexgate.load.sending import httpx_sender
+from hexgate.load.sending.exchange import Exchange, Fault
+from hexgate.load.sending.httpx_sender import HttpxSender
+from hexgate.load.sending.origin import Origin
 from hexgate.wire.base import Ask, Endpoint, WireRequest
 from support.exchanges import Transport
 from support.forward_proxy import ForwardProxy
@@ -269,7 +269,9 @@ def test_the_same_bytes_go_over_the_wire(serve: Serve) -> None:
 def test_a_kept_connection_that_the_server_has_closed_is_replaced(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hexgate.load.httpx_sender.AT_ONCE_NS", 10**12)  # a busy machine hears of it late
+    monkeypatch.setattr(
+        "hexgate.load.sending.httpx_sender.AT_ONCE_NS", 10**12
+    )  # a busy machine hears of it late
 
     async def script(call: Any, wire: Any) -> object:
         if call.number == 1:

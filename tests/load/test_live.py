@@ -18,7 +18,7 @@ from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.engine import run_plan
 from hexgate.load.exporter import CONTENT_TYPE, Exporter, openmetrics
 from hexgate.load.live import BOUNDS_S, DueInstants, Live
-from hexgate.load.plan import Plan, closed_loop, open_loop, parse_stages
+from hexgate.load.plans.plan import Plan, closed_loop, open_loop, parse_stages
 from hexgate.load.records import NEVER, Outcome
 from support.load_running import carried_out
 

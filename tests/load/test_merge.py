@@ -11,17 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from hexgate.errors import EvidenceError
-from hexgate.load import merge
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.engine import run_plan
 from hexgate.load.errand import Errand, Ran
-from hexgate.load.figures import throughput
 from hexgate.load.gather import gather
-from hexgate.load.latencies import SHARES, latencies
-from hexgate.load.merge import merge_records, never_sent, of_shard
-from hexgate.load.plan import Plan, closed_loop, open_loop
+from hexgate.load.measures import merge
+from hexgate.load.measures.figures import throughput
+from hexgate.load.measures.latencies import SHARES, latencies
+from hexgate.load.measures.merge import merge_records, never_sent, of_shard
+from hexgate.load.plans.plan import Plan, closed_loop, open_loop
+from hexgate.load.plans.shard import Place
 from hexgate.load.records import RECORD, Outcome, Records
-from hexgate.load.shard import Place
 from support.load_records import PLANS, made_up, split
 
 plans = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS.keys())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from hexgate.errors import InputError
-from hexgate.load.pacers import (
+from hexgate.load.plans.pacers import (
     Segment,
     Shape,
     checked,

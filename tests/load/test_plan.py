@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hexgate.errors import EvidenceError, InputError
-from hexgate.load.plan import (
+from hexgate.load.plans.plan import (
     PLAN_ROW,
     Arrival,
     LoadKind,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from hexgate.load.exchange import Exchange, Fault
-from hexgate.load.reading import read_exchange
 from hexgate.load.records import NEVER, Outcome
+from hexgate.load.sending.exchange import Exchange, Fault
+from hexgate.load.sending.reading import read_exchange
 from hexgate.wire.registry import dialect
 
 

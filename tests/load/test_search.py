@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hexgate.errors import InputError
-from hexgate.load.search import (
+from hexgate.load.measures.search import (
     LEAST_RPS,
     Answer,
     Ended,

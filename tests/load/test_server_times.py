@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hexgate.load.measures.server_times import ServerTimes, server_times
 from hexgate.load.records import NEVER, Outcome, Records
-from hexgate.load.server_times import ServerTimes, server_times
 from support.load_records import by_hand, reply
 
 MS = 1_000_000

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hexgate.errors import InputError
-from hexgate.load.plan import PLAN_ROW, Arrival, Plan, closed_loop, open_loop
-from hexgate.load.shard import Place, Shard
+from hexgate.load.plans.plan import PLAN_ROW, Arrival, Plan, closed_loop, open_loop
+from hexgate.load.plans.shard import Place, Shard
 
 PLANS = st.one_of(
     st.builds(
@@ -161,7 +161,7 @@ def test_fewer_slots_than_shards_are_refused(plan: Plan) -> None:
 
 def test_every_process_makes_the_same_plan_and_split() -> None:
     program = (
-        "import json; from hexgate.load.plan import open_loop\n"
+        "import json; from hexgate.load.plans.plan import open_loop\n"
         "plan = open_loop(rate_rps=77.0, items=9, requests=500, warmup=20, seed=8)\n"
         "rows = [plan.to_array()[plan.shard(i, 4).rows].tobytes().hex() for i in range(4)]\n"
         "print(json.dumps([plan.digest(), rows]))"

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from hexgate.errors import InputError
-from hexgate.load.goodput import times_ms
-from hexgate.load.plan import Plan, closed_loop, open_loop
+from hexgate.load.measures.goodput import times_ms
+from hexgate.load.measures.slo import RATIOS, TIMES, Comparator, Slo, Term
+from hexgate.load.measures.slo_judge import Judged, Kept, judge
+from hexgate.load.plans.plan import Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, RECORD, Outcome, Records
-from hexgate.load.slo import RATIOS, TIMES, Comparator, Slo, Term
-from hexgate.load.slo_judge import Judged, Kept, judge
 from hexgate.stats.percentile import percentile_interval
 
 MS = 1_000_000

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexgate.load.exchange import Fault
-from hexgate.load.flight import Flight
-from hexgate.load.spool import SpoolWriter, flights
+from hexgate.load.sending.exchange import Fault
+from hexgate.load.sending.flight import Flight
+from hexgate.load.sending.spool import SpoolWriter, flights
 
 FIELDS = (
     *("slot", "index", "item", "turn", "due_ns", "issued_ns", "ready_ns", "sent_ns", "headers_ns", "end_ns"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hexgate.errors import InputError
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
 from hexgate.load.engine import RunInfo
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import Outcome
 from hexgate.load.start import MOST_AHEAD_S, MOST_LATE_S, Start
 from support.load_running import carried_out

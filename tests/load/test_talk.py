@@ -14,9 +14,9 @@ import pytest
 
 from hexgate.errors import InputError
 from hexgate.load.endpoint_driver import EndpointDriver
-from hexgate.load.plan import Arrival, closed_loop, open_loop
+from hexgate.load.measures.spans import in_flight_max
+from hexgate.load.plans.plan import Arrival, closed_loop, open_loop
 from hexgate.load.records import NEVER, Outcome
-from hexgate.load.spans import in_flight_max
 from hexgate.wire.base import Ask, Endpoint
 from support.load_running import carried_out
 

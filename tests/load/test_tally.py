@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexgate.load.tally import Tally
+from hexgate.load.sending.tally import Tally
 from hexgate.stats.histogram import LogHistogram
 
 

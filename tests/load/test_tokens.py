@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hexgate.load.tokens import TokenLedger, TokenSource, output_tokens
+from hexgate.load.measures.tokens import TokenLedger, TokenSource, output_tokens
 from support.load_records import by_hand, reply
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from hexgate.errors import DataError, InputError
-from hexgate.load.plan import Arrival, Plan
-from hexgate.load.trace import read_trace, replay
+from hexgate.load.plans.plan import Arrival, Plan
+from hexgate.load.plans.trace import read_trace, replay
 
 MOONCAKE = [
     {"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]},

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hexgate.errors import InputError
-from hexgate.load.dialects_of import TOOLS
+from hexgate.load.measures.dialects_of import TOOLS
+from hexgate.load.measures.translate import SHARES, Translation, translate
 from hexgate.load.records import NEVER, RECORD, Outcome, Records
-from hexgate.load.translate import SHARES, Translation, translate
 
 MS = 1_000_000
 DUE_MS, SENT_MS = 1000, 1300

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from hexgate.errors import InputError
-from hexgate.load.content import BadContent, plain_pieces
-from hexgate.load.exchange import Exchange, Fault
-from hexgate.load.origin import Origin
-from hexgate.load.worker import new_event_loop
+from hexgate.load.sending.content import BadContent, plain_pieces
+from hexgate.load.sending.exchange import Exchange, Fault
+from hexgate.load.sending.origin import Origin
+from hexgate.load.sending.worker import new_event_loop
 from hexgate.wire.base import WireRequest
 from support.exchanges import Transport
 
@@ -261,7 +261,7 @@ def test_a_name_that_does_not_exist(loop_of: Any) -> None:
 def test_a_kept_connection_that_the_server_has_closed_is_replaced(
     serve: Serve, loop_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hexgate.load.sender.AT_ONCE_NS", 10**12)  # a busy machine hears of it late
+    monkeypatch.setattr("hexgate.load.sending.sender.AT_ONCE_NS", 10**12)  # a busy machine hears of it late
 
     async def script(call: Any, wire: Any) -> object:
         if call.number == 1:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hexgate.load import watch
-from hexgate.load.counters import Counters
-from hexgate.load.watch import TICK_NS, Watch
+from hexgate.load.sending import watch
+from hexgate.load.sending.counters import Counters
+from hexgate.load.sending.watch import TICK_NS, Watch
 from hexgate.stats.histogram import LogHistogram
 
 MS = 1_000_000

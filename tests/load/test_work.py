@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-from hexgate.load import work as working
 from hexgate.load.endpoint_driver import EndpointDriver, workers_for
 from hexgate.load.errand import Errand, Stop
-from hexgate.load.origin import Origin, with_head
-from hexgate.load.plan import Plan, closed_loop, open_loop
-from hexgate.load.work import BODY, UNIT, Bodies, Work, units
+from hexgate.load.plans.plan import Plan, closed_loop, open_loop
+from hexgate.load.sending import work as working
+from hexgate.load.sending.origin import Origin, with_head
+from hexgate.load.sending.work import BODY, UNIT, Bodies, Work, units
 from hexgate.wire.base import Ask, Endpoint, WireRequest
 from support.load_running import carried_out
 

@@ -14,8 +14,8 @@ from hexgate.indicators.load_examples import sampled_replies
 from hexgate.indicators.load_folder import LoadFolder
 from hexgate.indicators.load_series import MOST_BINS
 from hexgate.indicators.load_statistics import load_statistics
-from hexgate.load.arrivals import arrival_test
-from hexgate.load.plan import closed_loop
+from hexgate.load.measures.arrivals import arrival_test
+from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import Outcome
 from hexgate.report.load_charts import Line, distribution_chart, time_chart
 from hexgate.report.load_drawn import load_charts

@@ -61,13 +61,13 @@ NO_SENTENCES = {
 @pytest.mark.parametrize(
     "name",
     [
-        "hexgate.load.arrivals",
-        "hexgate.load.server_times",
-        "hexgate.load.slo_judge",
-        "hexgate.load.reading",
-        "hexgate.load.sender",
-        "hexgate.load.connection",
-        "hexgate.load.course",
+        "hexgate.load.measures.arrivals",
+        "hexgate.load.measures.server_times",
+        "hexgate.load.measures.slo_judge",
+        "hexgate.load.sending.reading",
+        "hexgate.load.sending.sender",
+        "hexgate.load.sending.connection",
+        "hexgate.load.sending.course",
         "hexgate.indicators.load_account",
         "hexgate.indicators.load_clocks",
         "hexgate.indicators.load_evidence",
@@ -92,7 +92,11 @@ def test_a_twin_is_chinese_and_names_no_gap_that_its_sentence_lacks(english: str
 def test_every_stretch_of_words_in_a_reason_of_the_client_is_in_the_table() -> None:
     # Its sentences are put together of parts, so the parts are looked for.
     known = " ".join(re.sub(r"\{\w+\*?\}", FIGURE, english) for english, _ in SENTENCES)
-    found = {one for one in sentences_of(importlib.import_module("hexgate.load.health")) if is_sentence(one)}
+    found = {
+        one
+        for one in sentences_of(importlib.import_module("hexgate.load.measures.health"))
+        if is_sentence(one)
+    }
     pieces = {
         piece.removeprefix(" Next: ").strip(" .,;:()")
         for one in found

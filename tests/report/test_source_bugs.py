@@ -16,7 +16,7 @@ from hexgate.indicators.load_examples import sampled_replies
 from hexgate.indicators.load_exports import REQUEST_COLUMNS, write_requests_csv
 from hexgate.indicators.load_folder import LoadFolder
 from hexgate.indicators.load_statistics import load_statistics, statistics_mistakes
-from hexgate.load.plan import closed_loop
+from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import NEVER, RECORD, Outcome
 from hexgate.report.load_html import render_load_html
 from support.load_folders import folder_of, folder_with, plan_of, write_evidence

@@ -7,11 +7,11 @@ import ssl
 import time
 from collections.abc import Callable
 
-from hexgate.load.exchange import Exchange
-from hexgate.load.flight import Flight
-from hexgate.load.origin import Origin
-from hexgate.load.reading import exchange_of
-from hexgate.load.sender import HttpSender, Sender
+from hexgate.load.sending.exchange import Exchange
+from hexgate.load.sending.flight import Flight
+from hexgate.load.sending.origin import Origin
+from hexgate.load.sending.reading import exchange_of
+from hexgate.load.sending.sender import HttpSender, Sender
 
 _TICK_S = 0.01
 

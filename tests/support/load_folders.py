@@ -16,7 +16,7 @@ from hexgate.errors import HexgateError
 from hexgate.indicators.load_folder import LoadFolder
 from hexgate.indicators.runner import start_run
 from hexgate.indicators.sheet import NO_DATASET, Sheet
-from hexgate.load.plan import LoadKind, Plan, open_loop
+from hexgate.load.plans.plan import LoadKind, Plan, open_loop
 from hexgate.load.records import NEVER, RECORD, Outcome, Records
 from hexgate.stats.histogram import LogHistogram
 

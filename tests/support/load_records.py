@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hexgate.load.merge import never_sent
-from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
+from hexgate.load.measures.merge import never_sent
+from hexgate.load.plans.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, RECORD, Outcome
 
 PLANS = {

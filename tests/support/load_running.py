@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.load.engine import Driver, RunInfo, run_plan
-from hexgate.load.plan import Plan
+from hexgate.load.plans.plan import Plan
 from hexgate.load.records import Outcome, Records
 from support.command import Ended
 from support.measuring import check

@@ -13,7 +13,7 @@ from hexgate.contract.load_shard import ShardDocument, shard_file, shard_schema,
 from hexgate.indicators.base import Job
 from hexgate.indicators.load_run import LoadOptions, measure_load
 from hexgate.indicators.runner import start_run
-from hexgate.load.plan import Plan
+from hexgate.load.plans.plan import Plan
 from hexgate.targets.registry import open_target
 from support.load_records import split
 from support.measuring import array

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from hexgate.load.attempt import Attempt
-from hexgate.load.flight import Flight
-from hexgate.load.layout import Outcome
-from hexgate.load.origin import Origin
-from hexgate.load.reading import exchange_of, read_exchange
-from hexgate.load.sender import HttpSender
+from hexgate.load.sending.attempt import Attempt
+from hexgate.load.sending.flight import Flight
+from hexgate.load.sending.layout import Outcome
+from hexgate.load.sending.origin import Origin
+from hexgate.load.sending.reading import exchange_of, read_exchange
+from hexgate.load.sending.sender import HttpSender
 from hexgate.wire.base import Ask, Usage
 from hexgate.wire.registry import dialect
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from hexgate.load.attempt import Attempt
-from hexgate.load.layout import NEVER, Outcome
+from hexgate.load.sending.attempt import Attempt
+from hexgate.load.sending.layout import NEVER, Outcome
 from hexgate.wire.base import TOKENS, Ask, Event, EventKind, Gives, Usage
 from hexgate.wire.registry import DIALECTS, TEMPLATE, dialect
 from hexgate.wire.reply import whole_text

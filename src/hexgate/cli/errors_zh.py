@@ -54,7 +54,7 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ),
     ("{feature*} needs packages that are not installed", "{feature}需要的软件包未安装"),
     ("writing Parquet", "写 Parquet"),
-    # load/slo.py
+    # load/measures/slo.py
     ("such as {example}", "例如 {example}"),
     ("not the terms of an SLO ({error*})", "不是 SLO 的条件（{error}）"),
     ("an SLO bounds nothing, or the same twice", "SLO 没有限制任何量，或同一量限制了两次"),
@@ -73,7 +73,7 @@ ERRORS: tuple[tuple[str, str], ...] = (
         "p50、p90、p99、p99.9 等，mean，或不写（对每个请求）",
     ),
     ("a time is bounded by milliseconds above 0", "时间的限值应为大于 0 的毫秒数"),
-    # load/pacers.py, load/plan.py, load/plan_head.py
+    # load/plans/pacers.py, load/plans/plan.py, load/plans/plan_head.py
     ("the rate is out of range", "速率超出范围"),
     ("at least {least}, below {most}", "至少 {least}，小于 {most}"),
     ("above {least}, below {most}", "大于 {least}，小于 {most}"),
@@ -114,7 +114,7 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("within {most} s", "{most} 秒以内"),
     ("{least} to {most}", "{least} 至 {most}"),
     ("too many windows", "窗口太多"),
-    # load/trace.py
+    # load/plans/trace.py
     (
         "a line of a trace has one instant, and all lines the same kind of it",
         "轨迹的每行有一个时刻，且各行的字段相同",
@@ -138,7 +138,7 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("at least two, not all at one instant", "至少两行，且不全在同一时刻"),
     ("lines in the order of time", "按时间先后排列的行"),
     ("the trace is empty", "轨迹是空的"),
-    # load/start.py, load/shard.py, indicators/load_shards.py, indicators/load_merge.py
+    # load/start.py, load/plans/shard.py, indicators/load_shards.py, indicators/load_merge.py
     ("not an instant in UTC", "不是 UTC 时刻"),
     ("RFC 3339 such as {example}", "RFC 3339，例如 {example}"),
     ("the common start has passed", "共同的起点已过"),

@@ -28,7 +28,7 @@ from hexgate.indicators.load_run import MEASURED_BY_LOAD, LoadOptions, measure_l
 from hexgate.indicators.load_shard import run_shard, shared_run_id, unbegun_shard
 from hexgate.indicators.runner import Run, start_run, unmeasured
 from hexgate.load.live import Live
-from hexgate.load.shard import Place
+from hexgate.load.plans.shard import Place
 from hexgate.load.start import Start
 from hexgate.targets.base import Target
 from hexgate.targets.registry import OpenOptions, open_target

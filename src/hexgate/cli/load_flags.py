@@ -27,8 +27,8 @@ from hexgate.cli.measure_options import (
 from hexgate.cli.number import Finite, Whole
 from hexgate.indicators.latency_p99 import Options as LatencyOptions
 from hexgate.indicators.throughput_rps import Options as RateOptions
-from hexgate.load.dialects_of import TOOLS
-from hexgate.load.plan import Arrival
+from hexgate.load.measures.dialects_of import TOOLS
+from hexgate.load.plans.plan import Arrival
 
 __all__ = ["GroupedLoad", "all_flags"]
 

@@ -12,8 +12,8 @@ from psutil import pid_exists
 from hexgate.errors import InputError, MissingExtra
 from hexgate.indicators.load_run import LoadOptions
 from hexgate.indicators.throughput_rps import Options as RateOptions
-from hexgate.load.plan import Arrival, parse_ramp, parse_stages
-from hexgate.load.slo import Slo
+from hexgate.load.measures.slo import Slo
+from hexgate.load.plans.plan import Arrival, parse_ramp, parse_stages
 from hexgate.meters.recorder import metrics_address
 
 __all__ = ["Aims", "Leaving", "load_options"]

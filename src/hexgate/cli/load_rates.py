@@ -21,8 +21,8 @@ from hexgate.indicators.load_probe import Step
 from hexgate.indicators.load_search import Searched, Swept, run_search, run_sweep
 from hexgate.indicators.sheet import Run
 from hexgate.load.live import Live
-from hexgate.load.search import Ended, Probe, Verdict
-from hexgate.load.slo_judge import Kept
+from hexgate.load.measures.search import Ended, Probe, Verdict
+from hexgate.load.measures.slo_judge import Kept
 from hexgate.report.load_sentences import chinese
 from hexgate.report.numbers import number
 

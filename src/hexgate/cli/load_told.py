@@ -18,10 +18,10 @@ from hexgate.cli.run import gravest_code, show_measured
 from hexgate.errors import HexgateError
 from hexgate.indicators.load_probe import judge_folder
 from hexgate.indicators.sheet import Measured
+from hexgate.load.measures.slo import Slo
+from hexgate.load.measures.slo_judge import Judged, Kept
+from hexgate.load.measures.translate import SHARES, Translated, Translation, translate
 from hexgate.load.records import Records
-from hexgate.load.slo import Slo
-from hexgate.load.slo_judge import Judged, Kept
-from hexgate.load.translate import SHARES, Translated, Translation, translate
 from hexgate.report.load_sentences import chinese
 from hexgate.report.numbers import number
 

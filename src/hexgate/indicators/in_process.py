@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hexgate.datasets.conversations import Conversation
 from hexgate.load.callable_driver import CallableDriver, CallOutcome
-from hexgate.load.reading import LEAST_CLASSES
+from hexgate.load.sending.reading import LEAST_CLASSES
 from hexgate.targets.base import GenerateOptions, Generator, Predictor
 
 __all__ = ["score_driver", "text_driver"]

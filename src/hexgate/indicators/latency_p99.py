@@ -12,8 +12,8 @@ from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.load_evidence import load_evidence
 from hexgate.indicators.load_method import load_method
 from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
-from hexgate.load.latencies import SHARES, Latencies, latencies
-from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
+from hexgate.load.measures.latencies import SHARES, Latencies, latencies
+from hexgate.load.plans.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.distribution import Distribution
 from hexgate.stats.histogram import LogHistogram

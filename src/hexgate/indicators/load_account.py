@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hexgate.load.health import LAG_FLOOR_MS, LAG_OF_PUBLISHED
-from hexgate.load.plan import LoadKind, Plan
+from hexgate.load.measures.health import LAG_FLOOR_MS, LAG_OF_PUBLISHED
+from hexgate.load.measures.spans import millis
+from hexgate.load.plans.plan import LoadKind, Plan
 from hexgate.load.records import Outcome, Records
-from hexgate.load.spans import millis
 from hexgate.stats.histogram import LogHistogram
 
 __all__ = ["Stall", "untold"]

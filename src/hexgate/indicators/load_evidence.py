@@ -15,16 +15,16 @@ from hexgate.errors import EvidenceError, InputError
 from hexgate.indicators.base import Counts
 from hexgate.indicators.load_account import Stall, untold
 from hexgate.indicators.load_clocks import UNHELD, Clocks
-from hexgate.load.arrivals import ArrivalTest, arrival_test
 from hexgate.load.errand import Stopped
-from hexgate.load.figures import Outcomes, outcomes
-from hexgate.load.health import LEAST_BUSY, ClientHealth, cache_suspicion, client_health
-from hexgate.load.merge import of_shard
-from hexgate.load.plan import LoadKind, Plan
+from hexgate.load.measures.arrivals import ArrivalTest, arrival_test
+from hexgate.load.measures.figures import Outcomes, outcomes
+from hexgate.load.measures.health import LEAST_BUSY, ClientHealth, cache_suspicion, client_health
+from hexgate.load.measures.merge import of_shard
+from hexgate.load.measures.server_times import server_times
+from hexgate.load.measures.spans import busy_ratio, timed_window
+from hexgate.load.plans.plan import LoadKind, Plan
+from hexgate.load.plans.shard import Place
 from hexgate.load.records import NEVER, Outcome, Records
-from hexgate.load.server_times import server_times
-from hexgate.load.shard import Place
-from hexgate.load.spans import busy_ratio, timed_window
 from hexgate.stats.histogram import LogHistogram
 
 __all__ = ["STOPPED_EARLY", "WARMING", "LoadEvidence", "ShardRun", "load_evidence", "why_none"]

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.indicators.load_folder import LoadFolder, reply_lines, with_errors
+from hexgate.load.measures.tokens import output_tokens
 from hexgate.load.records import CHUNK, NEVER, Outcome
-from hexgate.load.tokens import output_tokens
 
 __all__ = ["failures", "sampled_replies", "slowest"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hexgate.contract.evidence import PARTIAL
 from hexgate.errors import InputError, MissingExtra
 from hexgate.indicators.load_folder import LoadFolder, with_errors
-from hexgate.load.layout import COLUMNS, NEVER, Outcome
+from hexgate.load.sending.layout import COLUMNS, NEVER, Outcome
 
 __all__ = ["REQUEST_COLUMNS", "write_requests_csv", "write_requests_parquet", "write_resources_csv"]
 

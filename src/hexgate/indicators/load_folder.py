@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hexgate.contract.artifact import Artifact, read_artifact
 from hexgate.contract.evidence import EvidenceReader
 from hexgate.errors import EvidenceError
-from hexgate.load.plan import Plan
+from hexgate.load.plans.plan import Plan
 from hexgate.load.records import RECORD, Records
 
 __all__ = ["LoadFolder", "read_load_folder", "reply_lines", "with_errors"]

@@ -19,10 +19,10 @@ from hexgate.indicators.recording import unwritable
 from hexgate.indicators.runner import unmeasured
 from hexgate.indicators.sheet import Measured, Run, Sheet
 from hexgate.load.gather import merged_stream
-from hexgate.load.merge import merge_records
-from hexgate.load.plan import Plan
+from hexgate.load.measures.merge import merge_records
+from hexgate.load.plans.plan import Plan
+from hexgate.load.plans.shard import Place
 from hexgate.load.records import Records
-from hexgate.load.shard import Place
 
 __all__ = ["merge_shards"]
 

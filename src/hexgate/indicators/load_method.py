@@ -6,7 +6,7 @@ from typing import Any
 
 from hexgate.indicators.workload import Workload
 from hexgate.load.endpoint_driver import EndpointDriver
-from hexgate.load.plan import Plan
+from hexgate.load.plans.plan import Plan
 
 __all__ = ["load_method"]
 

@@ -18,9 +18,9 @@ from hexgate.indicators.sheet import Measured, Run
 from hexgate.indicators.workload import Workload
 from hexgate.load.errand import Stopped
 from hexgate.load.live import BOUNDS_S, Live, Seen
-from hexgate.load.search import Answer, Verdict
-from hexgate.load.slo import Slo
-from hexgate.load.slo_judge import Judged, Kept, judge
+from hexgate.load.measures.search import Answer, Verdict
+from hexgate.load.measures.slo import Slo
+from hexgate.load.measures.slo_judge import Judged, Kept, judge
 from hexgate.stats.percentile import interval_of_ranks
 
 __all__ = [

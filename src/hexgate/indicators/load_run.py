@@ -25,8 +25,8 @@ from hexgate.indicators.workload import Workload, carry_out, workload
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import DRAIN_S
 from hexgate.load.live import Live
-from hexgate.load.plan import Arrival, Plan
-from hexgate.load.slo import TIMES, Slo
+from hexgate.load.measures.slo import TIMES, Slo
+from hexgate.load.plans.plan import Arrival, Plan
 from hexgate.load.start import Start
 from hexgate.meters.recorder import Recorder
 

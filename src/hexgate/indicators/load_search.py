@@ -17,8 +17,17 @@ from hexgate.indicators.load_beside import SEARCH, SWEEP
 from hexgate.indicators.load_probe import Prober, Step, Watch
 from hexgate.indicators.load_run import LoadOptions
 from hexgate.indicators.sheet import Run
-from hexgate.load.search import Answer, Found, Probe, Probing, Verdict, saturation, search, sweep_rates
-from hexgate.load.slo import Comparator, Slo, Term
+from hexgate.load.measures.search import (
+    Answer,
+    Found,
+    Probe,
+    Probing,
+    Verdict,
+    saturation,
+    search,
+    sweep_rates,
+)
+from hexgate.load.measures.slo import Comparator, Slo, Term
 from hexgate.stats.percentile import minimum_n
 
 __all__ = ["Searched", "Swept", "run_search", "run_sweep"]

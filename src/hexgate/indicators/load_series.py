@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hexgate.load.plan import Plan
+from hexgate.load.measures.spans import ended_well_inside, timed_window
+from hexgate.load.measures.tokens import output_tokens
+from hexgate.load.plans.plan import Plan
 from hexgate.load.records import NEVER, Outcome, Records
-from hexgate.load.spans import ended_well_inside, timed_window
-from hexgate.load.tokens import output_tokens
 
 __all__ = ["MOST_BINS", "binned", "load_series", "mean_in_bins", "time_axis", "whole_seconds"]
 

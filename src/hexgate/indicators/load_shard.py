@@ -23,10 +23,10 @@ from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.runner import unopened
 from hexgate.indicators.sheet import NO_DATASET, Run, common_method
 from hexgate.indicators.workload import carry_out
-from hexgate.load.health import client_health
 from hexgate.load.live import Live
+from hexgate.load.measures.health import client_health
+from hexgate.load.plans.shard import Place, Shard
 from hexgate.load.records import Outcome, Records
-from hexgate.load.shard import Place, Shard
 from hexgate.load.start import Start
 
 __all__ = ["ShardLeft", "run_shard", "shared_run_id", "unbegun_shard"]

@@ -20,12 +20,12 @@ from hexgate.indicators.load_hosts import (
 )
 from hexgate.indicators.load_series import load_series, whole_seconds
 from hexgate.indicators.load_server import server_series
-from hexgate.load.figures import ThroughputFigures, throughput
-from hexgate.load.latencies import SHARES, Latencies, latencies
-from hexgate.load.server_times import server_times
-from hexgate.load.slo import Slo
-from hexgate.load.spans import ended_well_inside, lag_ms, queued_ms, timed_window
-from hexgate.load.tokens import output_tokens
+from hexgate.load.measures.figures import ThroughputFigures, throughput
+from hexgate.load.measures.latencies import SHARES, Latencies, latencies
+from hexgate.load.measures.server_times import server_times
+from hexgate.load.measures.slo import Slo
+from hexgate.load.measures.spans import ended_well_inside, lag_ms, queued_ms, timed_window
+from hexgate.load.measures.tokens import output_tokens
 from hexgate.stats.distribution import Distribution, distributions
 from hexgate.stats.histogram import LogHistogram
 from hexgate.stats.log_bins import log_bins

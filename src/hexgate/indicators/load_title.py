@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from hexgate.indicators.base import Job
 from hexgate.indicators.workload import Workload
-from hexgate.load.pacers import length_s, warmup_rps
-from hexgate.load.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp, parse_stages
-from hexgate.load.trace import replay
+from hexgate.load.plans.pacers import length_s, warmup_rps
+from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop, parse_ramp, parse_stages
+from hexgate.load.plans.trace import replay
 
 if TYPE_CHECKING:
     from hexgate.indicators.load_run import LoadOptions

@@ -16,9 +16,9 @@ from hexgate.errors import InputError
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.load_evidence import LoadEvidence, load_evidence
 from hexgate.indicators.workload import carry_out, mode_option, tokens_option, workload
-from hexgate.load.plan import closed_loop
+from hexgate.load.measures.tokens import one_source, output_tokens
+from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import Outcome, Records
-from hexgate.load.tokens import one_source, output_tokens
 from hexgate.meters.base import Basis, Domain
 from hexgate.meters.estimate import estimate_energy
 from hexgate.meters.rows import traces

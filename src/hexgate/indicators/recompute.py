@@ -15,7 +15,7 @@ from hexgate.contract.schema import load_schema
 from hexgate.errors import EvidenceError
 from hexgate.indicators import indicator
 from hexgate.indicators.sheet import resources_block
-from hexgate.load.plan import Plan
+from hexgate.load.plans.plan import Plan
 
 __all__ = ["Recomputed", "recompute"]
 

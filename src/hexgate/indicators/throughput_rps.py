@@ -12,10 +12,10 @@ from hexgate.indicators.base import Figures, Job, Method, option
 from hexgate.indicators.load_evidence import load_evidence
 from hexgate.indicators.load_method import load_method
 from hexgate.indicators.workload import Workload, carry_out, mode_option, tokens_option, workload
-from hexgate.load.figures import LEAST_WINDOWS, ThroughputFigures, throughput
-from hexgate.load.goodput import Goodput
-from hexgate.load.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
-from hexgate.load.slo import Slo
+from hexgate.load.measures.figures import LEAST_WINDOWS, ThroughputFigures, throughput
+from hexgate.load.measures.goodput import Goodput
+from hexgate.load.measures.slo import Slo
+from hexgate.load.plans.plan import Arrival, LoadKind, Plan, closed_loop, open_loop
 from hexgate.stats.binomial import clopper_pearson
 from hexgate.stats.windows import batch_means
 

@@ -20,8 +20,8 @@ from hexgate.indicators.text_asks import Texts, Wanted, asks, texts_of
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import DRAIN_S, Driver, LoadInterrupted, RunInfo, TargetUnreachable, run_plan
 from hexgate.load.live import Live
-from hexgate.load.plan import Plan
-from hexgate.load.shard import Shard
+from hexgate.load.plans.plan import Plan
+from hexgate.load.plans.shard import Shard
 from hexgate.load.start import Start
 from hexgate.targets.base import GenerateOptions, Predictor, Target
 from hexgate.wire.base import Ask, Gives

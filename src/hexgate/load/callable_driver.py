@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from hexgate.errors import InputError, TargetFailed
-from hexgate.load.attempt import Attempt
 from hexgate.load.errand import Errand, Ran, Stopped
 from hexgate.load.gather import gather
-from hexgate.load.layout import NEVER, Outcome
-from hexgate.load.plan import LoadKind
-from hexgate.load.readback import SlotFiles
-from hexgate.load.reading import EMPTY
+from hexgate.load.plans.plan import LoadKind
+from hexgate.load.sending.attempt import Attempt
+from hexgate.load.sending.layout import NEVER, Outcome
+from hexgate.load.sending.readback import SlotFiles
+from hexgate.load.sending.reading import EMPTY
 from hexgate.load.session import Session
 
 __all__ = ["CallOutcome", "CallableDriver"]

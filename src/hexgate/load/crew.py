@@ -16,10 +16,10 @@ from typing import IO, Any, cast
 import hexgate
 from hexgate.contract.canonical import parse_strict
 from hexgate.errors import TargetFailed
-from hexgate.load.counters import State, counter_file
 from hexgate.load.errand import Errand, Ran, Stopped
-from hexgate.load.layout import Outcome
 from hexgate.load.live import DueInstants
+from hexgate.load.sending.counters import State, counter_file
+from hexgate.load.sending.layout import Outcome
 
 __all__ = ["Crew", "throttled_s"]
 
@@ -71,7 +71,7 @@ class Crew:
         complaint = self._folder / f"worker-{worker}.err"
         with complaint.open("wb") as errors, _signals_held():
             process = subprocess.Popen(
-                [sys.executable, "-m", "hexgate.load.worker"],
+                [sys.executable, "-m", "hexgate.load.sending.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -15,10 +15,10 @@ from hexgate.load.crew import Crew
 from hexgate.load.errand import Errand, Ran, Stopped
 from hexgate.load.gather import gather, merged_stream
 from hexgate.load.live import DueInstants
-from hexgate.load.origin import Origin
-from hexgate.load.plan import LoadKind, Plan
-from hexgate.load.talk import write_talks
-from hexgate.load.work import BODY, UNIT, Work
+from hexgate.load.plans.plan import LoadKind, Plan
+from hexgate.load.sending.origin import Origin
+from hexgate.load.sending.talk import write_talks
+from hexgate.load.sending.work import BODY, UNIT, Work
 from hexgate.wire.base import Ask, Dialect, Endpoint
 from hexgate.wire.registry import TEMPLATE, dialect
 
@@ -73,7 +73,7 @@ class EndpointDriver:
                 "the plan names more data items than there are asks", got=f"{len(self.asks)} asks"
             )
         if self.by_httpx:
-            from hexgate.load.httpx_sender import refuse_unusable
+            from hexgate.load.sending.httpx_sender import refuse_unusable
 
             refuse_unusable(self.proxy, http2=self.http2)
         if plan.turns > 1 and len(self.followups) != len(self.asks):
@@ -166,7 +166,7 @@ class EndpointDriver:
         """Read what a worker that died has left behind; its part of the document `stream`."""
         if not (folder / f"{task.stem}.spool").exists():
             return {}
-        from hexgate.load.readback import Reader, read_back
+        from hexgate.load.sending.readback import Reader, read_back
 
         reader = Reader(
             speaker,

@@ -16,8 +16,8 @@ from hexgate.errors import TargetFailed
 from hexgate.load.boot import boot_digest
 from hexgate.load.errand import Driver, Errand, Ran, Stop, Stopped
 from hexgate.load.live import Live
-from hexgate.load.plan import Plan
-from hexgate.load.shard import Shard
+from hexgate.load.plans.plan import Plan
+from hexgate.load.plans.shard import Shard
 from hexgate.load.start import Start
 
 __all__ = ["DRAIN_S", "Driver", "LoadInterrupted", "RunInfo", "TargetUnreachable", "run_plan"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hexgate.load.live import Live
-from hexgate.load.shard import Shard
+from hexgate.load.plans.shard import Shard
 from hexgate.load.start import Start
 
 __all__ = ["Driver", "Errand", "Ran", "Stop", "Stopped"]

@@ -9,8 +9,8 @@ from itertools import accumulate
 from types import TracebackType
 
 from hexgate.errors import InputError
-from hexgate.load.layout import Outcome
 from hexgate.load.live import BOUNDS_S, Live, Seen
+from hexgate.load.sending.layout import Outcome
 
 __all__ = ["CONTENT_TYPE", "Exporter", "openmetrics"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexgate.load.errand import Errand
-from hexgate.load.layout import NEVER, PLACE_BYTES, ROW_BYTES, Outcome
-from hexgate.load.plan import Plan
+from hexgate.load.plans.plan import Plan
 from hexgate.load.records import RECORD
+from hexgate.load.sending.layout import NEVER, PLACE_BYTES, ROW_BYTES, Outcome
 from hexgate.stats.histogram import LogHistogram
 
 __all__ = ["blank_rows", "gather", "merged_stream"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hexgate.load.counters import BOUNDS_S, Counters, State
-from hexgate.load.plan import LoadKind
-from hexgate.load.shard import Shard
+from hexgate.load.plans.plan import LoadKind
+from hexgate.load.plans.shard import Shard
+from hexgate.load.sending.counters import BOUNDS_S, Counters, State
 
 __all__ = ["BOUNDS_S", "Live", "Seen"]
 

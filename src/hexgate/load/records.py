@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hexgate.contract.arrays import array_head
 from hexgate.errors import EvidenceError
-from hexgate.load.layout import COLUMNS, NEVER, Outcome
+from hexgate.load.sending.layout import COLUMNS, NEVER, Outcome
 
 __all__ = ["NEVER", "RECORD", "Outcome", "Records"]
 

@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 
-from hexgate.load.attempt import Attempt
-from hexgate.load.counters import Counters, State
 from hexgate.load.errand import Errand, Ran
-from hexgate.load.flight import Flight
-from hexgate.load.layout import NEVER, Outcome
 from hexgate.load.live import DueInstants
-from hexgate.load.plan import LoadKind
-from hexgate.load.readback import SlotFiles, packed_row
+from hexgate.load.plans.plan import LoadKind
+from hexgate.load.sending.attempt import Attempt
+from hexgate.load.sending.counters import Counters, State
+from hexgate.load.sending.flight import Flight
+from hexgate.load.sending.layout import NEVER, Outcome
+from hexgate.load.sending.readback import SlotFiles, packed_row
 
 __all__ = ["Session"]
 

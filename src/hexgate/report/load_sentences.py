@@ -13,7 +13,7 @@ from hexgate.report.twins import Twins
 __all__ = ["SENTENCES", "chinese", "told"]
 
 SENTENCES: tuple[tuple[str, str], ...] = (
-    # load/health.py: the client did not keep up
+    # load/measures/health.py: the client did not keep up
     (
         "on average {busy} of {slots} slots had a request, fewer than {least} of them: the client took longer between requests than the target took for them; {more*}",
         "平均只有 {busy}/{slots} 个并发名额有请求，低于下限 {least}：客户端在两次请求之间花的时间比目标处理请求还长；{more}",
@@ -167,7 +167,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "the load is not whole: of its {count} shards, {lacks} did not come whole ({named*})",
         "负载不完整：{count} 个分片中有 {lacks} 个不完整（{named}）",
     ),
-    # load/arrivals.py
+    # load/measures/arrivals.py
     (
         "the client took requests up in bursts: {own} at the 99th percentile of windows of {window}, where its plan has {plan}, and {most} times that is the most; {more*}",
         "客户端成批地取出请求：每 {window} 个请求的时间窗内（P99）取出 {own} 个，计划为 {plan} 个，最多允许 {most} 倍；{more}",
@@ -195,7 +195,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ("variation of the gaps", "间隔变异系数"),
     ("correlation of a gap with the next", "相邻间隔的相关"),
     ("variance over mean of counts", "计数的方差均值比"),
-    # load/server_times.py
+    # load/measures/server_times.py
     (
         "{loading} of {replies} replies include the loading of the model by the server's own account, up to {most} ms: they are in every figure; send a warm-up, or let the server keep the model",
         "据服务端所述，{replies} 个回复中有 {loading} 个包含模型加载时间，最长 {most} 毫秒：它们计入全部数值；请先预热，或让服务端常驻模型",
@@ -250,7 +250,7 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "分片不全，而到达过程属于全部分片的合计",
     ),
     ("it is not known whether the clocks of the shards agree", "不知道各分片的时钟是否一致"),
-    # load/slo_judge.py, indicators/load_probe.py: an SLO
+    # load/measures/slo_judge.py, indicators/load_probe.py: an SLO
     ("{first*}; {term}<={limit}: {rest*}", "{first}；{term}<={limit}：{rest}"),
     ("{first*}; {term}>={limit}: {rest*}", "{first}；{term}>={limit}：{rest}"),
     ("{term}<={limit}: {why*}", "{term}<={limit}：{why}"),

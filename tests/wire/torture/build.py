@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hexgate.load.layout import Outcome
+from hexgate.load.sending.layout import Outcome
 
 ERROR, TRUNCATED = Outcome.ERROR, Outcome.TRUNCATED
 DONE = b"data: [DONE]\n\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 
-from hexgate.load.layout import Outcome
+from hexgate.load.sending.layout import Outcome
 from support.torture import Act, Case, Expected, Framing
 from wire.torture.build import DONE, ERROR, HELLO, ROLE, TRUNCATED, reply, said
 from wire.torture.chat import PLAIN

@@ -1,0 +1,1 @@
+"""What records say: times, rates, goodput, objectives, and whether the client can be believed."""
