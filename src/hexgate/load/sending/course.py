@@ -31,10 +31,13 @@ _BATCH = 64
 _SLOTS, _SLOTS_APART_NS = 4, 1_000_000
 """So many slots of a closed loop begin at a time, so far apart: streams that begin together bring their tokens and end
 together for as long as the run lasts, and the client would measure itself."""
-_WRITE_EVERY_NS = 1_000_000
-_WRITE_FOR_NS = 60_000
+_SLICE_NS = 1_000_000
+_WRITE_AT_ONCE_NS = 250_000
+"""Flights that are over are written down at once for so long in each slice of time: while they are at hand, that costs
+least. Where more end together, the rest waits: what arrives meanwhile goes first."""
+_WRITE_LATER_NS = 60_000
 _WRITE_MORE_AT = 256
-"""Flights that are over are written down for so long at a time; for longer in proportion where more than these wait."""
+"""What waits is written down for so long at a time; for longer in proportion where more than these wait."""
 _SAMPLE_EVERY_NS = 250_000_000
 """Time from one reply that is read while the run goes on to the next: reading holds the loop up, and the stamps of
 what arrives meanwhile."""
@@ -80,6 +83,8 @@ class Course:
         """Taken up under a cap that is reached."""
         self._unwritten: deque[Flight] = deque()
         """Over, and not in the spool yet."""
+        self._slice_ns = self._spent_ns = 0
+        """When the present slice of time began, and how much of it went into writing down."""
         self._thinking: list[tuple[int, int, Flight, str]] = []
         """A heap of the turns whose reply a user reads: when the next is due, slot, the turn, its reply."""
         self._start_ns = 0
@@ -217,7 +222,7 @@ class Course:
 
     def _ended(self, flight: Flight) -> None:
         flight.request = b""
-        self._write_later(flight)
+        self._write(flight)
         outcome = self._seem(flight)
         latency = None
         if outcome is Outcome.OK and flight.index >= self._work.warmup * self._work.turns:
@@ -273,7 +278,7 @@ class Course:
             missed.fault, missed.error = Fault.SKIPPED, why
             self._counters.issue(0)
             self._counters.end(Outcome.NOT_SENT, None)
-            self._write_later(missed)
+            self._write(missed)
         talk.end(flight)
 
     def _speak_due(self) -> None:
@@ -323,20 +328,27 @@ class Course:
         self._sample_ns = now + _SAMPLE_EVERY_NS
         return found.outcome
 
-    def _write_later(self, flight: Flight) -> None:
-        """Take down a flight that is over, but not now: where many end at once, what arrives meanwhile goes first."""
+    def _write(self, flight: Flight) -> None:
+        """Take down a flight that is over: at once, or a little later where many end together."""
+        now = time.monotonic_ns()
+        if now - self._slice_ns >= _SLICE_NS:
+            self._slice_ns, self._spent_ns = now, 0
+        if self._spent_ns < _WRITE_AT_ONCE_NS and not self._unwritten:
+            self._spool.add(flight)
+            self._spent_ns += time.monotonic_ns() - now
+            return
         if not self._unwritten:
-            self._write_alarm.set(time.monotonic_ns() + _WRITE_EVERY_NS)
+            self._write_alarm.set(now + _SLICE_NS)
         self._unwritten.append(flight)
 
     def _write_some(self) -> None:
         unwritten = self._unwritten
-        until = time.monotonic_ns() + _WRITE_FOR_NS * (1 + len(unwritten) // _WRITE_MORE_AT)
+        until = time.monotonic_ns() + _WRITE_LATER_NS * (1 + len(unwritten) // _WRITE_MORE_AT)
         while unwritten:
             self._spool.add(unwritten.popleft())
             now = time.monotonic_ns()
             if now >= until:
-                self._write_alarm.set(now + _WRITE_EVERY_NS)
+                self._write_alarm.set(now + _SLICE_NS)
                 return
 
     # The end.
