@@ -46,20 +46,40 @@ def powercap(tmp_path: Path) -> PowercapTree:
     return PowercapTree(tmp_path / "powercap")
 
 
+Shown = int | Callable[[], int]
+
+
+def _now(shown: Shown) -> int:
+    return shown if isinstance(shown, int) else shown()
+
+
+class _Refused(Exception):
+    """A board answers nothing but an error."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
 @dataclass
 class Board:
-    """A GPU behind the fake library. A function whose value is an int below 0 returns that error code."""
+    """A GPU behind the fake library. A value below 0 is an error code; one that is called is what is shown just now."""
 
     uuid: str
     name: str = "NVIDIA Test 100"
-    energy_mj: int = 5_000_000
-    instant_mw: int = 301_000
-    average_mw: int = 299_000
+    energy_mj: Shown = 5_000_000
+    instant_mw: Shown = 301_000
+    average_mw: Shown = 299_000
+    module_mw: Shown = -pynvml.NVML_ERROR_NOT_SUPPORTED
     util_percent: int = 37
     memory_used: int = 3 * 2**30
     processes: dict[int, int] = field(default_factory=dict)
     samples: list[tuple[int, int, int]] = field(default_factory=list)
     process_error: int = 0
+    capability: tuple[int, int] | int = (9, 0)
+    mig: int = -pynvml.NVML_ERROR_NOT_SUPPORTED
+    temperature_c: int = 45
+    error: Shown = 0
+    """What every function of it returns instead of an answer, where it is not 0."""
     handle: ctypes.Structure = field(default_factory=pynvml.struct_c_nvmlDevice_t)
 
 
@@ -70,7 +90,10 @@ class _Function:
         self._call = call
 
     def __call__(self, *arguments: Any) -> int:
-        return self._call(*arguments)
+        try:
+            return self._call(*arguments)
+        except _Refused as refused:
+            return refused.code
 
 
 class FakeNvml:
@@ -92,7 +115,10 @@ class FakeNvml:
 
     def _board(self, handle: Any) -> Board:
         address = ctypes.addressof(handle.contents)
-        return next(board for board in self.boards if ctypes.addressof(board.handle) == address)
+        board = next(board for board in self.boards if ctypes.addressof(board.handle) == address)
+        if code := _now(board.error):
+            raise _Refused(code)
+        return board
 
     def _nvmlInitWithFlags(self, flags: int) -> int:  # noqa: N802
         self.open_count += 1 if self.init_error == 0 else 0
@@ -126,9 +152,10 @@ class FakeNvml:
         return _put(value, self._board(handle).average_mw)
 
     def _nvmlDeviceGetFieldValues(self, handle: Any, _count: Any, values: Any) -> int:  # noqa: N802
-        power_mw = self._board(handle).instant_mw
+        board = self._board(handle)
         answer = values._obj[0]
         assert answer.fieldId == 186
+        power_mw = _now(board.instant_mw if answer.scopeId == 0 else board.module_mw)
         answer.nvmlReturn = max(0, -power_mw)
         answer.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
         answer.value.uiVal = max(0, power_mw)
@@ -163,13 +190,30 @@ class FakeNvml:
             found[place].pid, found[place].timeStamp, found[place].smUtil = pid, at_us, percent
         return 0
 
+    def _nvmlDeviceGetMigMode(self, handle: Any, current: Any, pending: Any) -> int:  # noqa: N802
+        _put(pending, 0)
+        return _put(current, self._board(handle).mig)
+
+    def _nvmlDeviceGetCudaComputeCapability(self, handle: Any, major: Any, minor: Any) -> int:  # noqa: N802
+        capability = self._board(handle).capability
+        if isinstance(capability, int):
+            return -capability
+        return _put(major, capability[0]) + _put(minor, capability[1])
+
+    def _nvmlDeviceGetTemperatureV(self, handle: Any, temperature: Any) -> int:  # noqa: N802
+        assert temperature._obj.version == pynvml.nvmlTemperature_v1
+        celsius = self._board(handle).temperature_c
+        temperature._obj.temperature = celsius
+        return max(0, -celsius)
+
     def _nvmlDeviceGetMemoryInfo(self, handle: Any, memory: Any) -> int:  # noqa: N802
         used = self._board(handle).memory_used
         memory._obj.used = max(0, used)
         return max(0, -used)
 
 
-def _put(reference: Any, value: int) -> int:
+def _put(reference: Any, shown: Shown) -> int:
+    value = _now(shown)
     reference._obj.value = max(0, value)
     return max(0, -value)
 

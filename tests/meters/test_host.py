@@ -94,12 +94,13 @@ def test_container_without_disk_counters(no_driver: None, monkeypatch: pytest.Mo
 
 
 def test_gpus_by_uuid_and_each_function_for_itself(nvml: Any) -> None:
-    nvml.add("GPU-a", util_percent=37, memory_used=3)
+    nvml.add("GPU-a", util_percent=37, memory_used=3, temperature_c=61)
     nvml.add("GPU-b", util_percent=-pynvml.NVML_ERROR_NOT_SUPPORTED, memory_used=5)
     meter = _open(os.getpid())
     row = _row(meter)
     assert row["gpu_util_ratio"] == [0.37, None]
     assert row["gpu_memory_used_bytes"] == [3, 5]
+    assert row["gpu_temperature_c"] == [61, 45]
     assert "gpu_util_ratio.1" in row["missing"]
     gpu_domains = [domain.id for domain in meter.domains() if ":" in domain.id]
     assert gpu_domains == [
@@ -107,6 +108,8 @@ def test_gpus_by_uuid_and_each_function_for_itself(nvml: Any) -> None:
         "gpu_util_ratio:GPU-b",
         "gpu_memory_used_bytes:GPU-a",
         "gpu_memory_used_bytes:GPU-b",
+        "gpu_temperature_c:GPU-a",
+        "gpu_temperature_c:GPU-b",
     ]
     meter.close()
 
@@ -115,3 +118,25 @@ def test_domains_and_lacks_together_are_all_series(no_driver: None) -> None:
     meter = _open(os.getpid())
     named = {domain.id for domain in meter.domains()} | {lack.what for lack in meter.lacks()}
     assert named == {*SERIES, *GPU_SERIES}
+
+
+def test_temperature_by_the_older_function_where_there_is_no_newer_one(nvml: Any) -> None:
+    def older(_handle: Any, sensor: Any, celsius: Any) -> int:
+        assert sensor.value == pynvml.NVML_TEMPERATURE_GPU
+        celsius._obj.value = 52
+        return 0
+
+    nvml.add("GPU-a", temperature_c=-pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+    nvml._nvmlDeviceGetTemperature = older
+    meter = _open(os.getpid())
+    assert _row(meter)["gpu_temperature_c"] == [52]
+    meter.close()
+
+
+def test_temperature_that_cannot_be_read_has_a_reason(nvml: Any) -> None:
+    nvml.add("GPU-a", temperature_c=-pynvml.NVML_ERROR_NOT_SUPPORTED)
+    meter = _open(os.getpid())
+    row = _row(meter)
+    assert row["gpu_temperature_c"] == [None]
+    assert row["missing"]["gpu_temperature_c.0"] == "Not Supported"
+    meter.close()

@@ -23,6 +23,7 @@ def test_energy_counter_comes_first(nvml: Any) -> None:
     [domain] = meter.domains()
     assert (domain.id, domain.device, domain.label) == ("nvml:GPU-a", "GPU-a", "NVIDIA Test 100")
     assert (domain.scope, domain.kind, domain.unit) == (Scope.BOARD, Kind.COUNTER, Unit.JOULE)
+    assert domain.max_power_w == 10_000.0, "a leap beyond it is no energy"
     assert domain.wrap_range_j is None
     board.energy_mj += 1_500
     [reading] = meter.read()

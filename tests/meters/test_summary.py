@@ -104,3 +104,14 @@ def test_gpus_one_by_one() -> None:
     assert first["mean"] == pytest.approx(0.6)
     assert second is None
     assert summary["missing"]["gpu_util_ratio.1"] == "Not Supported"
+
+
+def test_temperatures_are_there_only_where_rows_have_them() -> None:
+    rows = [
+        _row(t, gpu_temperature_c=[40 + t, None], missing={"gpu_temperature_c.1": "lost"}) for t in (0, 1)
+    ]
+    summary = summarise_resources(rows)
+    assert summary["gpu_temperature_c"][0]["max"] == 41
+    assert summary["gpu_temperature_c"][1] is None
+    assert summary["missing"]["gpu_temperature_c.1"] == "lost"
+    assert "gpu_temperature_c" not in summarise_resources([_row(0, cpu_ratio=0.5)])

@@ -17,6 +17,7 @@ import pynvml
 from hexgate.meters.base import Domain, Kind, Meter, MeterOptions, Reading, Scope, Unavailable, Unit
 from hexgate.meters.nvml import Gpu, Gpus, open_gpus
 from hexgate.meters.processes import ProcessTree
+from hexgate.meters.rows import GPU_SERIES
 from hexgate.meters.server import ServerUse, find_server
 
 __all__ = ["HostMeter", "open_meter"]
@@ -37,6 +38,7 @@ _PROCESS = {
 _GPU: Mapping[str, tuple[Unit, Callable[[Gpu], float | int]]] = {
     "gpu_util_ratio": (Unit.RATIO, Gpu.util_ratio),
     "gpu_memory_used_bytes": (Unit.BYTE, Gpu.memory_used_bytes),
+    "gpu_temperature_c": (Unit.CELSIUS, Gpu.temperature_c),
 }
 _FIRST = "the first sample has no time before it"
 
@@ -61,7 +63,7 @@ class HostMeter:
         self._cpus = psutil.cpu_count() or 1
         self._cpu_before: dict[str, float] | None = None
         if isinstance(gpus, Unavailable):
-            self._lack(_GPU, gpus.reason, gpus.remedy)
+            self._lack(GPU_SERIES, gpus.reason, gpus.remedy)
         if pid is None:
             self._lack(_PROCESS, "the measured process is not on this machine", None)
         if _disk_bytes() is None:

@@ -1,14 +1,15 @@
 """NVIDIA GPUs through NVML: an energy counter where the board has one, else its power.
 
-A function is judged by calling it, not by the age of the board, and one that fails is left out alone. Figures
-are of whole boards: NVML sees neither CPUs nor switches, fans and power supplies, and under MIG no single
-instance.
+A function is judged by calling it, not by the age of the board, and one that fails is left out alone: a machine that
+shows no GPU memory still shows its energy. Figures are of whole boards: NVML sees neither CPUs nor switches, fans and
+power supplies, and under MIG no single instance.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,15 @@ __all__ = ["Gpu", "Gpus", "open_gpus", "open_meter"]
 NAME = "nvml"
 _SYSTEMATIC_RATIO = 0.05
 """The +/-5 % that NVIDIA states for boards for which it states anything."""
+_UPDATE_S = 0.1
+"""Of counters and power, as the authors of ML.ENERGY found it on current boards; NVIDIA states none."""
+_MOST_POWER_W = 10_000.0
+"""Several times what the largest board or module draws: a counter that leaps beyond it was set."""
+_AVERAGING_S = 1.0
+_GA100 = (8, 0)
+"""Compute capability of the GA100, the last board whose power usage NVIDIA describes as momentary."""
+_MODULE_SCOPE = 1
+"""NVML_POWER_SCOPE_MODULE, which older bindings do not name."""
 _MEMBERS = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
     pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
@@ -46,8 +56,15 @@ class Gpu:
         return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle)) / 1e3
 
     def momentary_power_w(self) -> float:
-        """Watts now. Raises NVMLError."""
-        [field] = pynvml.nvmlDeviceGetFieldValues(self.handle, [pynvml.NVML_FI_DEV_POWER_INSTANT])
+        """Watts of the board now. Raises NVMLError."""
+        return self._power_field_w(pynvml.NVML_FI_DEV_POWER_INSTANT)
+
+    def module_power_w(self) -> float:
+        """Watts of the module of GPU and CPU now, where there is one. Raises NVMLError."""
+        return self._power_field_w((pynvml.NVML_FI_DEV_POWER_INSTANT, _MODULE_SCOPE))
+
+    def _power_field_w(self, asked: int | tuple[int, int]) -> float:
+        [field] = pynvml.nvmlDeviceGetFieldValues(self.handle, [asked])
         if field.nvmlReturn != pynvml.NVML_SUCCESS:
             raise pynvml.NVMLError(field.nvmlReturn)
         member = _MEMBERS.get(field.valueType)
@@ -55,9 +72,29 @@ class Gpu:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
         return float(getattr(field.value, member)) / 1e3
 
-    def averaged_power_w(self) -> float:
-        """Watts, on most boards averaged over the last second. Raises NVMLError."""
+    def power_w(self) -> float:
+        """Watts of the board, averaged over the last `averaging_s`. Raises NVMLError."""
         return float(pynvml.nvmlDeviceGetPowerUsage(self.handle)) / 1e3
+
+    def averaging_s(self) -> float:
+        """Over how many past seconds `power_w` averages: one, but on GA100 and older boards none.
+
+        So NVIDIA describes nvmlDeviceGetPowerUsage. GA100 is told from the other boards of its generation by its
+        compute capability. Where that cannot be read it is one second: the answer that makes windows wary.
+        """
+        try:
+            capability = pynvml.nvmlDeviceGetCudaComputeCapability(self.handle)
+        except pynvml.NVMLError:
+            return _AVERAGING_S
+        return 0.0 if tuple(capability) <= _GA100 else _AVERAGING_S
+
+    def is_divided(self) -> bool:
+        """Whether MIG divides it into instances."""
+        try:
+            current, _pending = pynvml.nvmlDeviceGetMigMode(self.handle)
+        except pynvml.NVMLError:
+            return False
+        return bool(current == pynvml.NVML_DEVICE_MIG_ENABLE)
 
     def util_ratio(self) -> float:
         """Share of the driver's last sample period in which any kernel ran. Raises NVMLError."""
@@ -66,6 +103,16 @@ class Gpu:
     def memory_used_bytes(self) -> int:
         """Bytes of its memory that are allocated. Raises NVMLError."""
         return int(pynvml.nvmlDeviceGetMemoryInfo(self.handle).used)
+
+    def temperature_c(self) -> int:
+        """Degrees Celsius of its core. Raises NVMLError."""
+        try:
+            return int(pynvml.nvmlDeviceGetTemperatureV(self.handle, pynvml.NVML_TEMPERATURE_GPU))
+        except (
+            AttributeError,
+            pynvml.NVMLError_FunctionNotFound,
+        ):  # a binding or a driver from before this one
+            return int(pynvml.nvmlDeviceGetTemperature(self.handle, pynvml.NVML_TEMPERATURE_GPU))
 
     def memory_of_processes(self) -> dict[int, int | None]:
         """Bytes that each process with a context holds; None where the driver does not say. Raises NVMLError."""
@@ -93,8 +140,9 @@ class Gpus:
     """Those that do not."""
 
     def close(self) -> None:
-        """End the use of NVML."""
-        pynvml.nvmlShutdown()
+        """End the use of NVML; a driver that is gone has ended it already."""
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
 
 
 def open_gpus() -> Gpus | Unavailable:
@@ -111,7 +159,12 @@ def open_gpus() -> Gpus | Unavailable:
         )
     found: list[Gpu] = []
     lacks: list[Unavailable] = []
-    for index in range(_device_count()):
+    try:
+        count = int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError as error:
+        count = 0
+        lacks.append(Unavailable(NAME, "NVIDIA GPUs", f"they cannot be counted ({error})", "see nvidia-smi"))
+    for index in range(count):
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             uuid = str(pynvml.nvmlDeviceGetUUID(handle))
@@ -120,20 +173,14 @@ def open_gpus() -> Gpus | Unavailable:
             continue
         try:
             label = str(pynvml.nvmlDeviceGetName(handle))
-        except pynvml.NVMLError:
+        except (pynvml.NVMLError, UnicodeDecodeError):
             label = uuid
         found.append(Gpu(handle, uuid, label))
+    gpus = Gpus(tuple(found), tuple(lacks))
     if found:
-        return Gpus(tuple(found), tuple(lacks))
-    pynvml.nvmlShutdown()
+        return gpus
+    gpus.close()
     return lacks[0] if lacks else Unavailable(NAME, "NVIDIA GPUs", "the driver knows of none", None)
-
-
-def _device_count() -> int:
-    try:
-        return int(pynvml.nvmlDeviceGetCount())
-    except pynvml.NVMLError:
-        return 0
 
 
 @dataclass(frozen=True)
@@ -143,13 +190,16 @@ class _Way:
     read: Callable[[Gpu], float]
     kind: Kind
     unit: Unit
-    averaging_s: float
+    scope: Scope = Scope.BOARD
+    averaging_s: Callable[[Gpu], float] = lambda _: 0.0
 
 
 _WAYS = (
-    _Way(Gpu.energy_j, Kind.COUNTER, Unit.JOULE, 0.0),
-    _Way(Gpu.momentary_power_w, Kind.GAUGE, Unit.WATT, 0.0),
-    _Way(Gpu.averaged_power_w, Kind.GAUGE, Unit.WATT, 1.0),
+    _Way(Gpu.energy_j, Kind.COUNTER, Unit.JOULE),
+    _Way(Gpu.momentary_power_w, Kind.GAUGE, Unit.WATT),
+    _Way(Gpu.power_w, Kind.GAUGE, Unit.WATT, averaging_s=Gpu.averaging_s),
+    # Where GPU and CPU share a module, the module's power may be all that is shown.
+    _Way(Gpu.module_power_w, Kind.GAUGE, Unit.WATT, scope=Scope.MODULE),
 )
 
 
@@ -167,11 +217,16 @@ class _NvmlMeter:
         refusals: list[str] = []
         for way in _WAYS:
             try:
-                way.read(gpu)
+                value = way.read(gpu)
             except pynvml.NVMLError as error:
                 refusals.append(str(error))
                 continue
+            if way.kind is Kind.GAUGE and value <= 0:
+                refusals.append("it shows 0 W")
+                continue
             self._sources.append((_domain(gpu, way), gpu, way))
+            if gpu.is_divided():
+                self._lacks.append(_undivided(gpu))
             return
         self._lacks.append(
             Unavailable(
@@ -205,18 +260,28 @@ class _NvmlMeter:
         self._gpus.close()
 
 
+def _undivided(gpu: Gpu) -> Unavailable:
+    return Unavailable(
+        NAME,
+        f"energy of single MIG instances of {gpu.label} ({gpu.uuid})",
+        "NVML shows the energy of the whole board: what is measured is of all its instances together",
+        "for the energy of one instance, let no other be at work, and read the board's figure as its own",
+    )
+
+
 def _domain(gpu: Gpu, way: _Way) -> Domain:
     return Domain(
         id=f"nvml:{gpu.uuid}",
         source=NAME,
         device=gpu.uuid,
         label=gpu.label,
-        scope=Scope.BOARD,
+        scope=way.scope,
         kind=way.kind,
         unit=way.unit,
         resolution=1e-3,
-        update_s=0.1,
-        averaging_s=way.averaging_s,
+        update_s=_UPDATE_S,
+        averaging_s=way.averaging_s(gpu),
+        max_power_w=_MOST_POWER_W if way.kind is Kind.COUNTER else None,
         systematic_ratio=_SYSTEMATIC_RATIO,
     )
 

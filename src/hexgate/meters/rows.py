@@ -9,6 +9,7 @@ from hexgate.meters.base import Reading, Unavailable
 
 __all__ = [
     "GPU_SERIES",
+    "GPU_SERIES_IF_ANY",
     "PARTIAL",
     "POWER",
     "RESOURCES",
@@ -43,6 +44,8 @@ SERIES = (
 """The series of which a resources row has one value each."""
 GPU_SERIES = ("gpu_util_ratio", "gpu_memory_used_bytes")
 """The series of which it has a list with one value for each GPU, in the order of the domains, or null."""
+GPU_SERIES_IF_ANY = ("gpu_temperature_c",)
+"""Further lists of that kind, which it has only where there is a GPU."""
 SERVER_SERIES = (
     "server_cpu_ratio",
     "server_cpu_cores",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from hexgate.meters.rows import GPU_SERIES, SERIES, SERVER_GPU_SERIES, SERVER_SERIES
+from hexgate.meters.rows import GPU_SERIES, GPU_SERIES_IF_ANY, SERIES, SERVER_GPU_SERIES, SERVER_SERIES
 from hexgate.meters.windows import Window
 
 __all__ = ["summarise_resources"]
@@ -28,7 +28,7 @@ def summarise_resources(rows: Iterable[_Row], window: Window | None = None) -> d
 
     - A level, such as ``cpu_ratio``: ``{"mean", "max", "std", "samples"}`` of the samples in the window, each
       counting the same. `std` is the population's (divided by n), and None for a single sample.
-    - A level of GPUs: a list of those, one for each GPU.
+    - A level of GPUs: a list of those, one for each GPU. Temperatures only where rows have them.
     - A counter, such as ``disk_read_bytes``: ``{"bytes", "bytes_per_s", "span_s", "samples"}``, by straight
       lines between samples; `span_s` is how much of the window they cover. For ``process_cpu_s`` it is
       ``seconds`` (of cores) and ``seconds_per_s``.
@@ -60,7 +60,8 @@ def summarise_resources(rows: Iterable[_Row], window: Window | None = None) -> d
 
     looked_for = {name for row in kept for name in row}
     single = (*SERIES, *(name for name in SERVER_SERIES if name in looked_for))
-    several = (*GPU_SERIES, *(name for name in SERVER_GPU_SERIES if name in looked_for))
+    optional = (*GPU_SERIES_IF_ANY, *SERVER_GPU_SERIES)
+    several = (*GPU_SERIES, *(name for name in optional if name in looked_for))
     summary: dict[str, Any] = {name: figure(name) for name in single}
     for name in several:
         count = max((len(row[name]) for row in kept if row.get(name) is not None), default=0)

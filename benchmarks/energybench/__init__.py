@@ -1,0 +1,1 @@
+"""The benchmarks of the meters: `python benchmarks/energy.py --help`."""
