@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,12 +21,14 @@ from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import NEVER, RECORD, Outcome
 from hexgate.meters.base import Domain, Kind, Scope, Unit
 from hexgate.meters.recorder import Recorder as MeterRecorder
+from support.jetson_trees import KITS
 from support.measuring import check, measured, rows
 from support.scripted import ScriptedServer
 
 S = 1_000_000_000
 METHOD: dict[str, Any] = {
     "seed": 0, "confidence": 0.95, "in_process": True, "elsewhere": False, "watts_per_core": None, "cells": 10,
+    "concurrency": 1,
     "most_idle_drift": 0.03,
 }  # fmt: skip
 PACKAGE = Domain(
@@ -43,9 +45,16 @@ def figures(
     ok: bool = True,
     package: Domain = PACKAGE,
     run: dict[str, Any] | None = None,
+    end_s: int = 12,
+    two_at_once: bool = False,
+    shown: Callable[[int, float], float | None] = lambda _, joules: joules,
+    lacks: Sequence[dict[str, Any]] = (),
     **method: Any,
 ) -> Figures:
-    """Idle from 0 s to 2 s, work of 100 requests from 2 s to 12 s, idle from 12 s to 14 s, at known watts."""
+    """Idle from 0 s to 2 s, work of 100 requests from 2 s to 12 s, idle from 12 s to 14 s, at known watts.
+
+    The counter shows what `shown` makes of its joules at each reading, and where that is None what it showed before.
+    """
     folder.mkdir(exist_ok=True)
     evidence = EvidenceWriter(folder, "power_efficiency")
     plan = closed_loop(concurrency=1, items=1, duration_s=10.0, seed=0)
@@ -56,25 +65,33 @@ def figures(
     records["item"] = records["warmup"] = records["turn"] = records["worker"] = records["bytes"] = 0
     records["sent_ns"] = records["issued_ns"] = records["index"] * np.int64(S // 10)
     records["end_ns"] = records["sent_ns"] + S // 10
+    if two_at_once:
+        # One stream of requests from 0 s on and one from 1 s on, both until 10 s.
+        pair, second = records["index"] // 2, records["index"] % 2 == 1
+        each_ns = np.where(second, S * 18 // 100, S // 5)
+        records["sent_ns"] = records["issued_ns"] = np.where(second, S, 0) + pair * each_ns
+        records["end_ns"] = records["sent_ns"] + each_ns
     records["outcome"] = Outcome.OK if ok else Outcome.ERROR
     records["events"], records["output_tokens"] = 1, tokens
     evidence.array("requests", records)
     if run is not None:
         evidence.document("run", run)
     marks = evidence.rows("windows")
-    for name, start, end in (("idle_before", 0, 2), ("work", 2, 12), ("idle_after", 12, 14)):
+    for name, start, end in (("idle_before", 0, 2), ("work", 2, end_s), ("idle_after", 12, 14)):
         cpu_s = 8.0 if name == "work" else None
         marks.write({"name": name, "start_ns": (100 + start) * S, "end_ns": (100 + end) * S, "cpu_s": cpu_s})
     domains = []
     if watts is not None:
         domains = [package.to_json()]
         trace = evidence.rows("power")
-        joules = 7.0
+        joules = visible = 7.0
         for step in range(-50, 1450):
-            trace.write({"t_ns": 100 * S + step * S // 100, "domain": PACKAGE.id, "value": joules})
+            now = shown(step, joules)
+            visible = visible if now is None else now
+            trace.write({"t_ns": 100 * S + step * S // 100, "domain": PACKAGE.id, "value": visible})
             joules += watts((step + 0.5) / 100) / 100
-    lacks = [] if domains else [{"meter": "rapl", "what": "CPU energy", "reason": "no zone", "remedy": None}]
-    evidence.document("meters", {"domains": domains, "unavailable": lacks, "failure": None})
+    none = [] if domains else [{"meter": "rapl", "what": "CPU energy", "reason": "no zone", "remedy": None}]
+    evidence.document("meters", {"domains": domains, "unavailable": [*none, *lacks], "failure": None})
     files = evidence.finish()
     reader = EvidenceReader(folder, {name: file.to_json() for name, file in files.items()})
     return PowerEfficiency().figures(METHOD | method, reader)
@@ -248,6 +265,15 @@ def test_a_powercap_tree_is_measured_through_the_whole_run(
     assert artifact.data["evidence"]["power"]["rows"] > 15
 
 
+def test_idle_and_work_are_apart(tmp_path: Path) -> None:
+    """A sensor that is refreshed late shows neither the work in the idle nor the idle in the work."""
+    done = measured("power_efficiency", "demo:", tmp_path, duration_s=0.6, idle_s=0.2)
+    assert done.artifact is not None
+    spans = {row["name"]: (row["start_ns"], row["end_ns"]) for row in rows(done.artifact, "windows")}
+    assert spans["work"][0] - spans["idle_before"][1] >= S // 5
+    assert spans["idle_after"][0] - spans["work"][1] >= S // 5
+
+
 def test_without_idle_there_is_no_net(
     powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,3 +297,132 @@ def test_an_endpoint_on_this_machine_is_measured_with_its_meter(
     assert found["measurement"] == "measured"
     assert found["output_tokens"] == 4 * found["requests"]
     assert found["energy_per_token_j"] == found["energy_j"] / found["output_tokens"]
+
+
+def test_the_uncertainty_is_split_by_cause(tmp_path: Path) -> None:
+    package = replace(PACKAGE, systematic_ratio=0.05)
+    found = figures(
+        tmp_path, lambda t_s: 60.0 if 2 <= t_s < 12 else 20.0 if t_s < 2 else 20.4, package=package
+    )
+    gross, net = found.values["uncertainty"]["gross"], found.values["uncertainty"]["net"]
+    assert gross["total_j"] == found.values["energy_uncertainty_j"]
+    assert gross["total_j"] == pytest.approx(np.hypot(gross["edge_j"], gross["sensor_j"]))
+    assert gross["sensor_j"] == pytest.approx(30.0, rel=1e-3)
+    assert net["sensor_j"] == pytest.approx(0.05 * found.values["net_energy_j"], rel=1e-6)
+    assert net["drift_j"] == pytest.approx(0.4 * 10 / 12**0.5, rel=0.05)
+    assert net["edge_j"] == gross["edge_j"]
+    causes = [net[name] for name in ("edge_j", "sampling_j", "sensor_j", "idle_j", "drift_j")]
+    assert net["total_j"] == pytest.approx(float(np.linalg.norm(causes)))
+    assert found.values["idle_power_w"] == pytest.approx(20.2, rel=5e-3)
+
+
+def test_without_a_net_its_uncertainty_is_null(tmp_path: Path) -> None:
+    found = figures(tmp_path / "drift", lambda t_s: 60.0 if 2 <= t_s < 12 else 20.0 if t_s < 2 else 26.0)
+    assert found.values["uncertainty"]["net"] is None
+    assert found.values["uncertainty"]["gross"]["total_j"] > 0
+    assert figures(tmp_path / "none", None).values["uncertainty"] is None
+
+
+def test_net_below_zero_is_published_as_it_is(tmp_path: Path) -> None:
+    found = figures(tmp_path, lambda t_s: 15.0 if 2 <= t_s < 12 else 20.0)
+    assert found.values["net_energy_j"] == pytest.approx(-50.0, rel=0.02)
+
+
+def test_idle_that_could_not_be_measured_says_why(tmp_path: Path) -> None:
+    found = figures(tmp_path, lambda t_s: 60.0 if 2 <= t_s < 12 else 0.0)
+    assert found.values["energy_j"] == pytest.approx(600.0, rel=1e-3)
+    assert found.values["net_energy_j"] is None
+    assert found.missing["net_energy_j"].startswith("idle was not measured before and after; ")
+    assert "did not move" in found.missing["idle_power_w"]
+
+
+def test_a_slow_counter_is_joined_at_its_updates(tmp_path: Path) -> None:
+    """Refreshed every 0.1 s, read every 0.01 s: an edge is as sure as half a reading's period allows."""
+    package = replace(PACKAGE, update_s=0.1)
+    found = figures(
+        tmp_path, steady, package=package, shown=lambda step, joules: joules if step % 10 == 3 else None
+    )
+    [row] = found.values["domains"]
+    assert row["joined"] == "updates"
+    assert row["update_s"] == pytest.approx(0.1)
+    assert row["validity"] == "ok"
+    assert found.values["energy_j"] == pytest.approx(600.0, rel=5e-3)
+
+
+def test_a_degraded_window_cannot_certify(tmp_path: Path) -> None:
+    still = figures(tmp_path, steady, tokens=5, shown=lambda step, j: None if 500 < step < 550 else j)
+    assert "showed one value for 0.500 s" in still.cannot_certify["energy_per_request_j"]
+    cut = replace(
+        PACKAGE, kind=Kind.GAUGE, unit=Unit.WATT, averaging_s=1.0, wrap_range_j=None, max_power_w=None
+    )
+    blurred = figures(tmp_path / "b", steady, tokens=5, package=cut, shown=lambda s, _: steady(s / 100))
+    assert "averages over 1 s" in blurred.cannot_certify["energy_per_request_j"]
+    assert "averages over 1 s" in blurred.cannot_certify["net_energy_j"]
+    assert all(blurred.values[name] is not None for name in blurred.cannot_certify)
+
+
+def test_idle_that_drew_more_than_the_work_cannot_certify(tmp_path: Path) -> None:
+    found = figures(tmp_path, lambda t_s: 15.0 if 2 <= t_s < 12 else 20.0, tokens=5)
+    assert found.values["net_energy_j"] < 0
+    assert set(found.cannot_certify) == {"net_energy_j", "net_energy_per_request_j"}
+    assert "less than idle did" in found.cannot_certify["net_energy_per_request_j"]
+
+
+def test_a_part_of_the_machine_that_was_not_read_is_said(tmp_path: Path) -> None:
+    lacks = [{"meter": "nvml", "what": "GPU 1", "reason": "it does not answer", "remedy": None}]
+    found = figures(tmp_path, steady, tokens=5, lacks=lacks)
+    for name in ("energy_j", "energy_per_request_j", "net_energy_j"):
+        assert found.cannot_certify[name] == "GPU 1 is not in it (nvml: it does not answer)"
+
+
+def test_short_work_with_several_at_once_is_degraded(tmp_path: Path) -> None:
+    [row] = figures(tmp_path / "long", steady, concurrency=2).values["domains"]
+    assert (row["validity"], row["reasons"]) == ("ok", [])
+    [row] = figures(tmp_path / "short", steady, concurrency=2, end_s=10).values["domains"]
+    assert row["validity"] == "degraded"
+    assert row["reasons"] == ["8.000 s are short for 2 requests at once, which take 10 s or more"]
+    [row] = figures(tmp_path / "alone", steady, end_s=10).values["domains"]
+    assert row["validity"] == "ok"
+
+
+def test_the_interval_of_several_at_once_is_of_the_steady_state(tmp_path: Path) -> None:
+    """The second request is sent 1 s after the first: until then, one alone costs less power."""
+    found = figures(
+        tmp_path,
+        lambda t_s: 20.0 if t_s < 2 or t_s >= 12 else 30.0 if t_s < 3 else 60.0,
+        concurrency=2,
+        two_at_once=True,
+    )
+    interval = found.intervals["energy_per_request_j"]
+    assert "of the steady state" in interval.method
+    assert found.values["energy_per_request_j"] == pytest.approx((9 * 60 + 30) / 100, rel=1e-3)
+    never = figures(tmp_path / "never", steady, concurrency=2)
+    assert never.intervals == {}
+
+
+@pytest.mark.parametrize(
+    ("kit", "measurement"),
+    [
+        ("Orin Nano", "measured"),
+        ("AGX Orin", "not_measured"),
+        ("AGX Xavier", "measured"),
+        ("AGX Thor", "measured"),
+    ],
+)
+def test_a_jetson_has_the_energy_of_its_total_and_of_no_rail_twice(
+    kit: str, measurement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = KITS[kit].tree(tmp_path / "board").root
+    sampled = partial(MeterRecorder, jetson_root=root, rapl_root=tmp_path / "none")
+    monkeypatch.setattr(recording, "Recorder", sampled)
+    out = tmp_path / "out"
+    out.mkdir()
+    measured("power_efficiency", "demo:", out, duration_s=1.0, idle_s=0.5, concurrency=1)
+    found = check(out / "power_efficiency.json").data
+    assert found["measurement"] == measurement
+    if measurement == "not_measured":
+        assert "which of them make up the whole is not known" in found["missing"]["energy_j"]
+        return
+    [whole] = [domain for domain in found["domains"] if domain["scope"] != "rail"]
+    assert len(found["domains"]) > 1 or kit == "AGX Thor"
+    assert found["energy_j"] == pytest.approx(whole["energy_j"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,36 @@ def test_counter_that_wraps_while_it_is_written_adds_up(powercap: Any) -> None:
     energy = energy_j(trace, domain, Window(trace[0][0], trace[-1][0]), period_s=60)
     assert isinstance(energy, Energy), energy
     assert energy.energy_j == pytest.approx((steps - 1) * step_uj / 1e6, rel=1e-12)
+
+
+def test_counter_is_kept_open_and_read_anew(powercap: Any) -> None:
+    counter = powercap.zone("intel-rapl:0", "package-0", energy_uj=1_000_000)
+    meter = _open(powercap)
+    values = []
+    for energy_uj in (2_000_000, 3_000_000):
+        counter.write_text(f"{energy_uj}\n", encoding="ascii")
+        values += [reading.value for reading in meter.read()]
+    assert values == [2.0, 3.0]
+    assert _times_open(counter) == 1
+    meter.close()
+    assert _times_open(counter) == 0
+
+
+def test_counter_that_was_replaced_or_came_back_is_opened_again(powercap: Any) -> None:
+    counter = powercap.zone("intel-rapl:0", "package-0", energy_uj=1_000_000)
+    meter = _open(powercap)
+    values = []
+    for change in (
+        lambda: None,
+        lambda: powercap.put(counter, 2_000_000),
+        counter.unlink,
+        lambda: powercap.put(counter, 3_000_000),
+    ):
+        change()
+        values += [reading.value for reading in meter.read()]
+    assert values == [1.0, 2.0, None, 3.0]
+    meter.close()
+
+
+def _times_open(path: Path) -> int:
+    return sum(os.path.realpath(file) == str(path) for file in Path("/proc/self/fd").iterdir())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -10,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hexgate.meters.sampler import Leash, Sampler, Task
+from hexgate.meters.base import Reading
+from hexgate.meters.rows import power_row
+from hexgate.meters.sampler import Leash, Sampler, Task, _power_line
 from hexgate.meters.summary import summarise_resources
 
 PATIENCE_S = 30.0
@@ -81,6 +86,50 @@ def test_a_reason_stands_where_it_begins_and_is_not_said_again(tmp_path: Path, n
     assert first["missing"]["gpu_util_ratio.0"]
     assert [row["gpu_util_ratio"] for row in later] == [[None], [None]]
     assert not any("gpu_util_ratio.0" in row.get("missing", {}) for row in later)
+
+
+@given(
+    name=st.text(max_size=20),
+    t_ns=st.integers(0, 2**63),
+    value=st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers()),
+)
+def test_a_line_of_power_is_its_row(name: str, t_ns: int, value: float | int) -> None:
+    """It is put together by hand, because the encoder takes longer than the reading does."""
+    reading = Reading(name, t_ns, value)
+    row = power_row(reading)
+    assert _power_line(reading) == json.dumps(
+        row, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def test_a_failed_reading_has_its_reason_and_no_number_that_is_none() -> None:
+    line = _power_line(Reading("a", 5, None, "lost"))
+    assert json.loads(line) == {"t_ns": 5, "domain": "a", "value": None, "reason": "lost"}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        _power_line(Reading("a", 5, math.nan))
+
+
+@pytest.mark.parametrize(("hz", "ticks"), [(5.0, 1), (10.0, 1), (100.0, 10)])
+def test_readings_of_power_are_written_together_ten_times_a_second(
+    tmp_path: Path, powercap: Any, hz: float, ticks: int
+) -> None:
+    for socket in "01":
+        powercap.zone(f"intel-rapl:{socket}", f"package-{socket}", energy_uj=3_000_000)
+    task = Task(str(tmp_path), "run", os.getpid(), None, 50.0, hz, ["rapl"], rapl_root=str(powercap.root))
+    sampler = Sampler(task)
+    path = tmp_path / "run.power.jsonl.partial"
+    for _ in range(ticks):
+        assert _rows(path) == []
+        sampler._sample_power()
+    rows = _rows(path)
+    sampler._sample_power()
+    sampler.close()
+    assert len(_rows(path)) == len(rows) + 2, "the end writes what is held"
+    assert [(row["domain"], row["value"]) for row in rows] == [
+        ("rapl:package-0", 3.0),
+        ("rapl:package-1", 3.0),
+    ] * ticks
+    assert [row["t_ns"] for row in rows] == sorted(row["t_ns"] for row in rows)
 
 
 @pytest.mark.parametrize("server_url", [None, "http://192.0.2.1:1/v1"])

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from hexgate.errors import InputError
 from hexgate.meters.base import Basis, Domain, Kind, Scope, Unit
+from hexgate.meters.curve import Joined
 from hexgate.meters.rows import traces
+from hexgate.meters.validity import Validity
 from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, total
+from support import power
+from support.power import Steps, polls, seen
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -189,17 +193,30 @@ class TestValidity:
         [reason] = _measured(energy_j(trace, GAUGE, Window(1_010 * MS, 1_290 * MS))).degraded
         assert "only 2 readings" in reason
 
-    def test_gap_degrades_a_counter_and_a_long_one_undoes_a_gauge(self) -> None:
+    def test_gap_degrades_and_a_long_one_undoes(self) -> None:
         def cut(trace: list[tuple[int, float]], seconds: float) -> list[tuple[int, float]]:
             return [row for row in trace if not 2 * S < row[0] < (2 + seconds) * S]
 
         window = Window(1 * S, 9 * S)
-        counter = _measured(energy_j(cut(_sample(lambda t: 80 * t, end_s=10), 2), COUNTER, window))
-        assert counter.energy_j == pytest.approx(640)
-        assert "no reading for 2.000 s" in counter.degraded[0]
-        gauge = _sample(lambda _: 80.0, end_s=10)
-        assert "no reading for 0.500 s" in _measured(energy_j(cut(gauge, 0.5), GAUGE, window)).degraded[0]
-        assert "not read for 2.000 s" in _refused(energy_j(cut(gauge, 2), GAUGE, window))
+        for trace, domain in (
+            (_sample(lambda t: 80 * t, end_s=10), COUNTER),
+            (_sample(lambda _: 80.0, end_s=10), GAUGE),
+        ):
+            short = _measured(energy_j(cut(trace, 0.5), domain, window))
+            assert short.energy_j == pytest.approx(640)
+            assert "no reading for 0.500 s" in short.degraded[0]
+            assert "not read for 2.000 s" in _refused(energy_j(cut(trace, 2), domain, window))
+
+    @pytest.mark.parametrize(("since_s", "until_s"), [(4.85, 5.12), (4.5, 5.4), (14.4, 15.3)])
+    def test_a_gap_at_an_edge_is_in_the_uncertainty(self, since_s: float, until_s: float) -> None:
+        """65 W, and 310 W from 5 s to 15 s; nobody looked around one of the edges."""
+
+        def joules(t: float) -> float:
+            return 65 * t + 245 * (min(max(t, 5), 15) - 5)
+
+        trace = [row for row in _sample(joules, end_s=20) if not since_s < row[0] / S < until_s]
+        got = _measured(energy_j(trace, replace(COUNTER, update_s=0.001), Window(5 * S, 15 * S)))
+        assert abs(got.energy_j - 3100) < 2 * got.uncertainty_j
 
     def test_gap_in_which_the_counter_may_have_wrapped_twice(self) -> None:
         trace = [row for row in _sample(lambda t: 80 * t, end_s=200) if not 10 * S < row[0] < 150 * S]
@@ -229,6 +246,41 @@ class TestValidity:
         energy = _measured(energy_j(_sample(lambda _: 100.0, end_s=3), domain, Window(S, 2 * S)))
         assert energy.sensor_j == pytest.approx(5.0)
         assert energy.uncertainty_j == pytest.approx(5.0)
+
+    def test_last_digit_of_a_counter(self) -> None:
+        domain = replace(COUNTER, resolution=36.0)
+        energy = _measured(energy_j(_sample(lambda t: 100 * t, end_s=3), domain, Window(S, 2 * S)))
+        assert energy.edge_j == pytest.approx(36 / math.sqrt(6))
+
+    @pytest.mark.parametrize("period_s", [0.1, 0.01])
+    def test_reading_a_gauge_more_often_than_it_is_refreshed_tells_no_more(self, period_s: float) -> None:
+        levels = np.random.default_rng(2).normal(200, 40, 200)
+        trace = _sample(lambda t: float(levels[int(t * 10 + 1e-6)]), end_s=19, period_s=period_s)
+        got = _measured(energy_j(trace, replace(GAUGE, update_s=0.1), Window(2 * S, 18 * S)))
+        assert got.sampling_j == pytest.approx(40 * 0.1 * math.sqrt(160), rel=0.15)
+
+    def test_a_reading_is_late_by_up_to_an_update_and_never_early(self) -> None:
+        """65 W, and 275 W from 5 s to 15 s; read as often as it is refreshed."""
+        domain, covered = replace(COUNTER, update_s=0.1), []
+        for phase_s in np.linspace(0, 0.099, 100):
+            steps = Steps.of((0.0, 65.0), (5.0, 275.0), (15.0, 65.0))
+            trace = seen(polls(19.0, 0.1, begin_s=0.25, seed=4), steps.joules, phase_s=float(phase_s))
+            got = _measured(energy_j(trace, domain, Window(5 * S, 15 * S)))
+            covered.append(abs(got.energy_j - steps.energy_j(5, 15)) < 2 * got.uncertainty_j)
+        assert all(covered)
+
+    @pytest.mark.parametrize(("missed", "degraded"), [(2, False), (3, True)])
+    def test_missed_refreshes_degrade_a_counter(self, missed: int, degraded: bool) -> None:
+        trace = [(t, e) for t, e in _sample(lambda t: 80 * t, end_s=10)]
+        for place in range(51, 51 + missed):
+            trace[place] = (trace[place][0], trace[50][1])
+        got = _measured(energy_j(trace, replace(COUNTER, update_s=0.1), Window(S, 9 * S)))
+        assert ("showed one value" in " ".join(got.degraded)) == degraded
+
+    def test_a_leap_without_a_range_is_not_energy_where_the_greatest_power_is_known(self) -> None:
+        domain = replace(COUNTER, max_power_w=10_000.0, update_s=0.1)
+        trace = _sample(lambda t: 30 * t + (1e9 if t >= 2 else 0), end_s=5)
+        assert "reset or set" in _refused(energy_j(trace, domain, Window(S, 3 * S)))
 
     def test_stamps(self) -> None:
         trace = _sample(lambda _: 100.0, end_s=3)
@@ -269,8 +321,8 @@ class TestTotal:
         [(Scope.PSYS, Scope.PACKAGE), (Scope.HOST, Scope.BOARD), (Scope.MODULE, Scope.BOARD)],
     )
     def test_container_and_part_are_refused_in_either_order(self, outer: Scope, inner: Scope) -> None:
-        one = replace(COUNTER, id="outer", device="outer", scope=outer)
-        two = replace(COUNTER, id="inner", device="inner", scope=inner)
+        one = replace(COUNTER, id="outer", device="one", scope=outer)
+        two = replace(COUNTER, id="inner", device="one", scope=inner)
         for domains in ([one, two], [two, one]):
             with pytest.raises(InputError, match=r"outer .* contains inner"):
                 total(domains, {})
@@ -319,3 +371,102 @@ class TestStuckCounters:
         for domain in (replace(COUNTER, update_s=2.0), COUNTER):
             trace = _sample(lambda t: 80.0 * 2 * (t // 2), end_s=30)
             _measured(energy_j(trace, domain, Window(3 * S, 25 * S)))
+
+
+class TestUpdates:
+    """A counter read more often than it is refreshed."""
+
+    POWER = Steps.of((0.0, 65.0), (3.0, 320.0), (3.2, 210.0), (6.0, 65.0))
+
+    @given(phase_s=st.floats(0, 0.1), poll_s=st.floats(0.01, 0.045), seed=st.integers(0, 999))
+    def test_error_is_bounded_by_one_update_at_each_edge(
+        self, phase_s: float, poll_s: float, seed: int
+    ) -> None:
+        trace = seen(polls(9.0, poll_s, begin_s=0.2, seed=seed), self.POWER.joules, phase_s=phase_s)
+        got = _measured(energy_j(trace, power.COUNTER, Window(3 * S, 6 * S)))
+        assert got.joined == Joined.UPDATES
+        assert got.update_s == pytest.approx(0.1, rel=0.25)
+        # A straight line through a step is off by a quarter of an update at most, a knot by half a poll.
+        edges = 0.1 / 4 * (255 + 145) + 0.55 * poll_s * (320 + 210)
+        assert abs(got.energy_j - self.POWER.energy_j(3, 6)) < edges
+        assert abs(got.energy_j - self.POWER.energy_j(3, 6)) < 3 * got.uncertainty_j
+
+    def test_constant_power_is_as_exact_as_the_polls(self) -> None:
+        steady = Steps.of((0.0, 250.0))
+        trace = seen(polls(6.0, 0.02, begin_s=0.2), steady.joules, phase_s=0.033)
+        got = _measured(energy_j(trace, power.COUNTER, Window(1_037 * MS, 4_211 * MS)))
+        assert got.energy_j == pytest.approx(250 * 3.174, rel=1e-8), "each knot is off by as much"
+        assert got.edge_j == pytest.approx(math.hypot(2.5, 2.5) / math.sqrt(3), rel=1e-6)
+        assert got.validity is Validity.OK
+        assert got.window == Window(1_037 * MS, 4_211 * MS)
+
+    def test_readings_as_rare_as_the_refreshes_are_joined_themselves(self) -> None:
+        trace = seen(polls(9.0, 0.1, begin_s=0.25), self.POWER.joules, phase_s=0.033)
+        got = _measured(energy_j(trace, power.COUNTER, Window(3 * S, 6 * S)))
+        assert (got.joined, got.update_s) == (Joined.READINGS, 0.1)
+        gauge = [(t, self.POWER.power_w(t / S)) for t, _ in trace]
+        assert _measured(energy_j(gauge, power.GAUGE, Window(3 * S, 6 * S))).joined == Joined.POWERS
+
+    def test_finding_the_refreshes_makes_the_tail_of_the_errors_shorter(self) -> None:
+        window = Window(3 * S, 6 * S)
+        truth = self.POWER.energy_j(3, 6)
+        polled, raw = [], []
+        for phase_s in np.linspace(0, 0.1, 101):
+            trace = seen(polls(9.0, 0.02, begin_s=0.2, seed=3), self.POWER.joules, phase_s=phase_s)
+            polled.append(abs(_measured(energy_j(trace, power.COUNTER, window)).energy_j - truth) / truth)
+            begin, end = (self.POWER.joules(power.refreshed(t, 0.1, phase_s)) for t in (3.0, 6.0))
+            raw.append(abs(end - begin - truth) / truth)
+        assert np.quantile(polled, 0.95) < 0.02
+        assert np.quantile(polled, 0.95) < np.quantile(raw, 0.95)
+
+    def test_ten_thousand_wraps_at_random_instants_none_missed(self) -> None:
+        domain = replace(power.COUNTER, wrap_range_j=100.0, max_power_w=2000.0)
+        draw = np.random.default_rng(11)
+        steps = draw.uniform(10, 99, 20_000)
+        totals = np.concatenate([[0.0], np.cumsum(steps)])
+        assert totals[-1] / 100 > 10_000
+        # Refreshed every 50 ms, read every 10 ms.
+        trace = [
+            ((50 * place + 10 * poll + 3) * MS, float(value % 100.0))
+            for place, value in enumerate(totals)
+            for poll in range(5)
+        ]
+        window = Window(trace[0][0], (50 * (len(totals) - 1)) * MS)
+        got = _measured(energy_j(trace, domain, window))
+        assert got.joined == Joined.UPDATES
+        assert got.energy_j == pytest.approx(totals[-1], rel=2e-5), (
+            "the window's ends lie between two refreshes"
+        )
+
+    @given(before=st.floats(0, 99_000), after=st.floats(0, 400))
+    def test_without_a_greatest_power_half_a_range_is_a_reset(self, before: float, after: float) -> None:
+        domain = replace(COUNTER, wrap_range_j=200_000.0)
+        values = [before + 500, before + 501, before + 502, after, after + 1, after + 2]
+        trace = [(index * 100 * MS, value) for index, value in enumerate(values)]
+        assert "reset" in _refused(energy_j(trace, domain, Window(50 * MS, 450 * MS)))
+
+    def test_window_after_the_last_refresh_says_so(self) -> None:
+        steady = Steps.of((0.0, 100.0))
+        trace = seen(polls(6.0, 0.02, begin_s=0.2), steady.joules, phase_s=0.05)
+        got = _measured(energy_j(trace, power.COUNTER, Window(2 * S, 5_975 * MS)))
+        assert got.energy_j == pytest.approx(397.5, rel=0.02)
+        assert "last refreshed 0.0" in got.degraded[0]
+        assert got.validity is Validity.DEGRADED
+
+    def test_window_between_two_refreshes(self) -> None:
+        trace = seen(polls(6.0, 0.02, begin_s=0.2), self.POWER.joules, phase_s=0.05)
+        refused = energy_j(trace, power.COUNTER, Window(2_070 * MS, 2_130 * MS))
+        assert "no update of the counter lies inside" in _refused(refused)
+        assert isinstance(refused, NotMeasured)
+        assert refused.validity is Validity.INVALID
+        [reason] = _measured(energy_j(trace, power.COUNTER, Window(2_070 * MS, 2_260 * MS))).degraded
+        assert "only 2 updates of the counter lie inside" in reason
+
+    def test_a_total_says_of_all_its_parts_how_they_were_made(self) -> None:
+        window = Window(3 * S, 6 * S)
+        trace = seen(polls(9.0, 0.02, begin_s=0.2), self.POWER.joules, phase_s=0.05)
+        rare = seen(polls(9.0, 0.2, begin_s=0.2), self.POWER.joules, phase_s=0.05)
+        other = replace(power.COUNTER, id="other", device="other", update_s=0.3)
+        parts = {"counter": energy_j(trace, power.COUNTER, window), "other": energy_j(rare, other, window)}
+        whole = _measured(total([power.COUNTER, other], parts))
+        assert (whole.joined, whole.update_s, whole.window) == ("readings+updates", 0.3, window)

@@ -11,25 +11,32 @@ from statistics import NormalDist
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter, RowWriter
 from hexgate.errors import InputError
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.load_evidence import LoadEvidence, load_evidence
+from hexgate.indicators.power_reading import IDLE, PowerReading, uncertainty
 from hexgate.indicators.workload import carry_out, mode_option, tokens_option, workload
 from hexgate.load.measures.tokens import one_source, output_tokens
 from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import Outcome, Records
-from hexgate.meters.base import Basis, Domain
+from hexgate.meters.base import Basis
+from hexgate.meters.cells import cells, steady
+from hexgate.meters.countable import countable
 from hexgate.meters.estimate import estimate_energy
-from hexgate.meters.rows import traces
-from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, total
+from hexgate.meters.net import MOST_DRIFT, Net, idle_line, net_energy
+from hexgate.meters.windows import Energy, NotMeasured, Window
 from hexgate.stats.interval import Interval
 from hexgate.stats.windows import batch_means
 
 __all__ = ["PowerEfficiency"]
 
+_SETTLE_S = 1.0
+"""After work a device cools down for a moment; as long as the idle itself where that is shorter."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_MOST_DRIFT = 0.03
 _ENERGY_MEASURES = (
     "energy_j",
     "energy_uncertainty_j",
@@ -101,35 +108,36 @@ class PowerEfficiency:
                 "cells": chosen.cells,
                 "watts_per_core": chosen.watts_per_core,
                 "max_tokens": chosen.max_tokens if load.mode == "text" else None,
-                "most_idle_drift": _MOST_DRIFT,
+                "most_idle_drift": MOST_DRIFT,
             },
         )
         plan = closed_loop(
             concurrency=chosen.concurrency, items=load.items, duration_s=chosen.duration_s, seed=job.seed
         )
         marks = evidence.rows("windows")
-        _idle("idle_before", chosen.idle_s, job, marks)
+        _idle(IDLE[0], chosen.idle_s, job, marks)
         info = carry_out(job, plan, load, evidence, f"work for {chosen.duration_s:g} s")
         marks.write(
             {"name": "work", "start_ns": info.started_ns, "end_ns": info.started_ns + info.ended_ns}
             | {"cpu_s": info.cpu_s}
         )
-        _idle("idle_after", chosen.idle_s, job, marks)
+        _idle(IDLE[1], chosen.idle_s, job, marks)
 
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
         """Energy of the work, from a meter where one was read, else from declared watts, else null."""
         load = load_evidence(evidence)
         counts = load.counts(load.plan.timed)
-        windows = {row["name"]: row for row in evidence.rows("windows")}
+        rows = {row["name"]: row for row in evidence.rows("windows")}
+        windows = {name: Window(row["start_ns"], row["end_ns"]) for name, row in rows.items()}
         work = windows.get("work")
         served = _Served.of(load)
         values: dict[str, Any] = {
-            **dict.fromkeys(("meter", "scope", "power_series", *_ENERGY_MEASURES)),
+            **dict.fromkeys(("meter", "scope", "power_series", "uncertainty", *_ENERGY_MEASURES)),
             "measurement": Basis.NOT_MEASURED.value,
-            "duration_s": None if work is None else (work["end_ns"] - work["start_ns"]) / 1e9,
+            "duration_s": None if work is None else work.seconds,
             "requests": counts.succeeded,
             "output_tokens": served.tokens,
-            "cpu_seconds": None if work is None else work["cpu_s"],
+            "cpu_seconds": None if work is None else rows["work"]["cpu_s"],
             "domains": [],
         }
         missing = dict.fromkeys(
@@ -137,13 +145,14 @@ class PowerEfficiency:
         ) | {"requests_per_joule": "the energy is 0"}
         intervals: dict[str, Interval] = {}
         cannot: dict[str, str] = {}
-        reading = _Reading.of(method, evidence, windows)
+        reading = PowerReading.of(method, evidence, windows)
         if isinstance(reading.energy, Energy) and work is not None:
-            values |= _measured(reading, reading.energy, method, work, missing)
+            values |= _measured(reading, reading.energy, method, work, missing, cannot)
             _per_request(values, counts.succeeded, served.tokens)
-            intervals = _interval(values, reading, served, method, work)
+            cannot = {name: reason for name, reason in cannot.items() if values[name] is not None}
+            intervals = _interval(values, reading, reading.energy, served, method, work)
         elif work is not None and method["in_process"] and method["watts_per_core"] is not None:
-            estimate = estimate_energy(work["cpu_s"], watts_per_busy_core=method["watts_per_core"])
+            estimate = estimate_energy(values["cpu_seconds"], watts_per_busy_core=method["watts_per_core"])
             values |= {
                 "measurement": Basis.ESTIMATED.value,
                 "meter": f"estimate: {estimate.method}",
@@ -203,113 +212,80 @@ class _Served:
             passed = [count + int((ended <= edge).sum()) for count, edge in zip(passed, edges, strict=True)]
         return [later - earlier for earlier, later in pairwise(passed)]
 
-
-@dataclass(frozen=True)
-class _Reading:
-    """What the meters say of the windows."""
-
-    domains: tuple[Domain, ...]
-    traces: Mapping[str, Sequence[tuple[int, float]]]
-    parts: Mapping[str, Energy | NotMeasured]
-    """Energy of the work by domain."""
-    energy: Energy | NotMeasured | None
-    """Energy of the work in all; None where no meter was read."""
-    idle_w: tuple[float, ...]
-    """Mean power of the idle windows that could be measured."""
-    lacks: tuple[str, ...]
-    """Why there is no meter."""
-
-    @classmethod
-    def of(cls, method: Method, evidence: EvidenceReader, windows: Mapping[str, Any]) -> _Reading:
-        meters = evidence.document("meters") if "meters" in evidence.names else {}
-        lacks = tuple(f"{lack['meter']}: {lack['reason']}" for lack in meters.get("unavailable", ()))
-        if meters.get("failure"):
-            lacks = (*lacks, str(meters["failure"]))
-        domains = tuple(Domain.from_json(block) for block in meters.get("domains", ()))
-        if method["elsewhere"] or "power" not in evidence.names or not domains or "work" not in windows:
-            return cls((), {}, {}, None, (), lacks)
-        found = traces(evidence.rows("power"))
-        work = _window(windows["work"])
-        parts = {domain.id: energy_j(found.get(domain.id, ()), domain, work) for domain in domains}
-        reading = cls(domains, found, parts, _sum(domains, parts), (), lacks)
-        idle = (
-            reading.between(_window(windows[name]))
-            for name in ("idle_before", "idle_after")
-            if name in windows
-        )
-        return replace(reading, idle_w=tuple(one.mean_power_w for one in idle if isinstance(one, Energy)))
-
-    def between(self, window: Window) -> Energy | NotMeasured:
-        """Energy of all domains in one window."""
-        parts = {
-            domain.id: energy_j(self.traces.get(domain.id, ()), domain, window) for domain in self.domains
-        }
-        return _sum(self.domains, parts)
-
-    def why_not(self, method: Method) -> str:
-        """Why there is no measured energy."""
-        if method["elsewhere"]:
-            return "the endpoint runs on another machine, whose energy cannot be read from here"
-        if isinstance(self.energy, NotMeasured):
-            return "; ".join(self.energy.reasons)
-        return "no power meter can be read: " + ("; ".join(self.lacks) or "none was found")
-
-    def table(self) -> list[dict[str, Any]]:
-        """The artifact's table of domains."""
-        rows = []
-        for domain in self.domains:
-            part = self.parts[domain.id]
-            good = isinstance(part, Energy)
-            reasons = part.degraded if isinstance(part, Energy) else part.reasons
-            validity = "invalid" if not good else "degraded" if reasons else "ok"
-            rows.append(
-                {"id": domain.id, "scope": domain.scope.value, "source": domain.source}
-                | {"energy_j": part.energy_j if isinstance(part, Energy) else None}
-                | {"validity": validity, "reasons": list(reasons)}
-            )
-        return rows
-
-
-def _sum(domains: Sequence[Domain], parts: Mapping[str, Energy | NotMeasured]) -> Energy | NotMeasured:
-    try:
-        return total(domains, parts)
-    except InputError as error:
-        return NotMeasured("+".join(domain.id for domain in domains), (str(error),))
+    def steady(self, work: Window, concurrency: int) -> Window | None:
+        """The part of the work with so many requests in flight; None where there never were so many."""
+        sent: list[NDArray[np.int64]] = []
+        ended: list[NDArray[np.int64]] = []
+        for rows in self.records.chunks():
+            known = rows[(rows["sent_ns"] >= 0) & (rows["end_ns"] >= 0)]
+            sent.append(known["sent_ns"])
+            ended.append(known["end_ns"])
+        found = steady(np.concatenate(sent), np.concatenate(ended), concurrency) if sent else None
+        if found is None:
+            return None
+        until_ns = min(work.start_ns + found.end_ns, work.end_ns)
+        return Window(work.start_ns + found.start_ns, until_ns)
 
 
 def _measured(
-    reading: _Reading, energy: Energy, method: Method, work: Mapping[str, Any], missing: dict[str, str]
+    reading: PowerReading,
+    energy: Energy,
+    method: Method,
+    work: Window,
+    missing: dict[str, str],
+    cannot: dict[str, str],
 ) -> dict[str, Any]:
-    cells = _cells(work, method["cells"])
-    powers = [one.mean_power_w for one in map(reading.between, cells) if isinstance(one, Energy)]
-    whole = len(powers) == len(cells)
+    """Figures of a measured energy; why some are missing, or cannot certify, goes into the two others."""
+    parts = cells(work, method["cells"])
+    powers = reading.powers_w(parts)
     values: dict[str, Any] = {
         "measurement": Basis.MEASURED.value,
-        "meter": "+".join(sorted({domain.source for domain in reading.domains})),
-        "scope": "+".join(sorted({domain.scope.value for domain in reading.domains})),
+        "meter": "+".join(sorted({domain.source for domain in countable(reading.domains)})),
+        "scope": "+".join(sorted({domain.scope.value for domain in countable(reading.domains)})),
         "energy_j": energy.energy_j,
         "energy_uncertainty_j": energy.uncertainty_j,
-        "mean_power_w": energy.energy_j / ((work["end_ns"] - work["start_ns"]) / 1e9),
-        "max_power_w": max(powers) if whole else None,
+        "mean_power_w": energy.energy_j / work.seconds,
+        "max_power_w": None if powers is None else max(powers),
     }
     missing["max_power_w"] = "the meter is too slow for the cells of this workload"
-    if whole:
-        middles = [((cell.start_ns + cell.end_ns) / 2 - work["start_ns"]) / 1e9 for cell in cells]
+    if powers is not None:
+        middles = [((cell.start_ns + cell.end_ns) / 2 - work.start_ns) / 1e9 for cell in parts]
         values["power_series"] = {"t_s": middles, "power_w": powers}
+    net = _net(reading, energy, method, work, values, missing)
+    if energy.degraded:
+        cannot |= dict.fromkeys(_ENERGY_MEASURES, "; ".join(energy.degraded))
+    if net is not None and (net.degraded or net.energy_j <= 0):
+        why = "; ".join(net.degraded) or "the work drew no more than idle did: the idle was not one"
+        cannot |= dict.fromkeys(("net_energy_j", "net_energy_per_request_j"), why)
+    return values | {"uncertainty": uncertainty(energy, net)}
+
+
+def _net(
+    reading: PowerReading,
+    energy: Energy,
+    method: Method,
+    work: Window,
+    values: dict[str, Any],
+    missing: dict[str, str],
+) -> Net | None:
+    """Idle power, its drift and the net energy into `values`, or why there are none into `missing`."""
+    unmeasured = "idle was not measured before and after"
+    before, after = reading.idle or (None, None)
+    if isinstance(before, Energy) and isinstance(after, Energy):
+        idle = idle_line(work, before, after)
+        values |= {"idle_power_w": idle.mean_w, "idle_drift_ratio": idle.drift_ratio}
+        net = net_energy(energy, work, before, after, most_drift=method["most_idle_drift"])
+        if isinstance(net, Net):
+            values["net_energy_j"] = net.energy_j
+            return net
+        why = "; ".join(net.reasons)
+        missing |= dict.fromkeys(("net_energy_j", "net_energy_per_request_j"), why)
+        return None
+    reasons = [reason for part in (before, after) if isinstance(part, NotMeasured) for reason in part.reasons]
+    why = "; ".join([unmeasured, *dict.fromkeys(reasons)])
     for name in ("idle_power_w", "idle_drift_ratio", "net_energy_j", "net_energy_per_request_j"):
-        missing[name] = "idle was not measured before and after"
-    if len(reading.idle_w) == 2:
-        before, after = reading.idle_w
-        idle = (before + after) / 2
-        drift = abs(after - before) / idle if idle > 0 else None
-        values |= {"idle_power_w": idle, "idle_drift_ratio": drift}
-        if drift is not None and drift <= method["most_idle_drift"]:
-            values["net_energy_j"] = energy.energy_j - idle * (work["end_ns"] - work["start_ns"]) / 1e9
-        else:
-            reason = f"idle before and after differ too much ({before:.4g} W and {after:.4g} W)"
-            missing |= dict.fromkeys(("net_energy_j", "net_energy_per_request_j"), reason)
-        missing["idle_drift_ratio"] = "the idle power is 0"
-    return values
+        missing[name] = why
+    return None
 
 
 def _per_request(values: dict[str, Any], requests: int, tokens: int | None) -> None:
@@ -324,22 +300,28 @@ def _per_request(values: dict[str, Any], requests: int, tokens: int | None) -> N
 
 
 def _interval(
-    values: Mapping[str, Any], reading: _Reading, served: _Served, method: Method, work: Mapping[str, Any]
+    values: Mapping[str, Any],
+    reading: PowerReading,
+    energy: Energy,
+    served: _Served,
+    method: Method,
+    work: Window,
 ) -> dict[str, Interval]:
     point = values["energy_per_request_j"]
-    if point is None:
+    several = method["concurrency"] > 1
+    span = served.steady(work, method["concurrency"]) if several else work
+    if point is None or span is None:
         return {}
     costs = []
-    cells = _cells(work, method["cells"])
-    for cell, requests in zip(cells, served.ended_in(cells, work["start_ns"]), strict=True):
-        energy = reading.between(cell)
-        if not isinstance(energy, Energy) or not requests:
+    parts = cells(span, method["cells"])
+    for cell, requests in zip(parts, served.ended_in(parts, work.start_ns), strict=True):
+        drawn = reading.between(cell)
+        if not isinstance(drawn, Energy) or not requests:
             return {}
-        costs.append(energy.energy_j / requests)
-    drawn = batch_means(costs, level=method["confidence"], what="energy per request by cell")
-    total_energy = reading.energy
-    sensor = total_energy.sensor_j / total_energy.energy_j if isinstance(total_energy, Energy) else 0.0
-    return {"energy_per_request_j": _widened(drawn, point, sensor)}
+        costs.append(drawn.energy_j / requests)
+    what = "energy per request by cell" + (" of the steady state" if several else "")
+    spread = batch_means(costs, level=method["confidence"], what=what)
+    return {"energy_per_request_j": _widened(spread, point, energy.sensor_j / energy.energy_j)}
 
 
 def _widened(drawn: Interval, point: float, sensor: float) -> Interval:
@@ -375,23 +357,18 @@ def _faults(load: LoadEvidence, counts: Counts) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _cells(work: Mapping[str, Any], count: int) -> list[Window]:
-    start, span = work["start_ns"], work["end_ns"] - work["start_ns"]
-    edges = [start + span * place // count for place in range(count + 1)]
-    return [Window(begin, end) for begin, end in pairwise(edges)]
-
-
-def _window(row: Mapping[str, Any]) -> Window:
-    return Window(row["start_ns"], row["end_ns"])
-
-
 def _idle(name: str, seconds: float, job: Job, marks: RowWriter) -> None:
     if seconds == 0:
         return
+    settle_s = min(_SETTLE_S, seconds)
     job.progress.start(f"idle for {seconds:g} s", None)
+    time.sleep(settle_s)
     start_ns = time.monotonic_ns()
     time.sleep(seconds)
     marks.write({"name": name, "start_ns": start_ns, "end_ns": time.monotonic_ns(), "cpu_s": None})
+    if name == IDLE[0]:
+        # A sensor that is refreshed late must not show the work in the idle, nor the idle in the work.
+        time.sleep(settle_s)
 
 
 def _elsewhere(job: Job) -> bool:

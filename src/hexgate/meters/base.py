@@ -29,6 +29,7 @@ METERS: Mapping[str, str] = {
     "nvml": "hexgate.meters.nvml:open_meter",
     "rapl": "hexgate.meters.rapl:open_meter",
     "host": "hexgate.meters.host:open_meter",
+    "jetson": "hexgate.meters.jetson:open_meter",
 }
 """Every meter by name, and where the function stands that opens it."""
 
@@ -86,6 +87,7 @@ class Unit(str, Enum):
     RATIO = "ratio"
     CORE = "core"
     COUNT = "1"
+    CELSIUS = "°C"
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,10 @@ class MeterOptions:
     """The measured process; None where it is not on this machine."""
     rapl_root: Path | None = None
     """Root of the powercap tree; None for the kernel's own."""
+    jetson_root: Path | None = None
+    """What stands for ``/`` above the ``sys`` and ``proc`` of a Jetson; None for ``/`` itself."""
+    jetson_total: tuple[str, ...] = ()
+    """The supply rails that make up a Jetson's total; empty for HEXGATE_JETSON_TOTAL, and else for the table."""
     server_pid: int | None = None
     """The server under load; None to look for it by `server_url`."""
     server_url: str | None = None

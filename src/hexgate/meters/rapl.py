@@ -8,6 +8,7 @@ Layout: https://docs.kernel.org/power/powercap/powercap.html
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ _ZONE = re.compile(r"^intel-rapl(-mmio)?(:\d+){1,2}$")
 _MOST_WATTS = 2000.0
 """More than a socket with its memory draws."""
 _SYSTEMATIC_RATIO = 0.05
+_MOST_BYTES = 64
+"""More than a counter of 64 bits has digits."""
 _WATCHED = {"dram": Scope.DRAM, "psys": Scope.PSYS}
 
 ReadText = Callable[[Path], str]
@@ -43,20 +46,49 @@ class _Zone:
     scope: Scope
 
 
+class _Counter:
+    """One attribute file that is kept open: the kernel makes its value anew for each read from its begin.
+
+    A file that is there no more, or was replaced by another of its name, is opened again.
+    https://docs.kernel.org/filesystems/sysfs.html
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._shown = b""
+
+    def value(self) -> int:
+        """Read it now. Raises OSError, or ValueError where there is no number in it."""
+        if self._file is not None:
+            try:
+                shown = os.pread(self._file, _MOST_BYTES, 0)
+                # A file that was replaced has no name any more, and would show its last value for ever.
+                if shown != self._shown or os.fstat(self._file).st_nlink:
+                    self._shown = shown
+                    return int(shown)
+            except OSError:
+                pass
+            self.close()
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._shown = os.pread(self._file, _MOST_BYTES, 0)
+        return int(self._shown)
+
+    def close(self) -> None:
+        """Close it, if it is open."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
 class RaplMeter:
     """The zones of one powercap tree that can be read."""
 
     name = NAME
 
-    def __init__(
-        self,
-        sources: list[tuple[Domain, Path]],
-        lacks: list[Unavailable],
-        read_text: ReadText = _read_text,
-    ) -> None:
-        self._sources = sources
+    def __init__(self, sources: list[tuple[Domain, Path]], lacks: list[Unavailable]) -> None:
+        self._sources = [(domain, _Counter(path)) for domain, path in sources]
         self._lacks = lacks
-        self._read_text = read_text
 
     def domains(self) -> tuple[Domain, ...]:
         """One counter for each package, and for its memory where that has its own."""
@@ -69,19 +101,20 @@ class RaplMeter:
     def read(self) -> list[Reading]:
         """Read every counter once."""
         readings: list[Reading] = []
-        for domain, path in self._sources:
+        for domain, counter in self._sources:
             before_ns = time.monotonic_ns()
-            value: float | None = None
-            reason: str | None = None
             try:
-                value = int(self._read_text(path)) / 1e6
+                value = counter.value() / 1e6
             except (OSError, ValueError) as error:
-                reason = _why(error)
-            readings.append(Reading(domain.id, (before_ns + time.monotonic_ns()) // 2, value, reason))
+                readings.append(Reading(domain.id, time.monotonic_ns(), None, _why(error)))
+            else:
+                readings.append(Reading(domain.id, (before_ns + time.monotonic_ns()) // 2, value))
         return readings
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Close the counters."""
+        for _, counter in self._sources:
+            counter.close()
 
 
 def open_meter(options: MeterOptions, *, read_text: ReadText = _read_text) -> Meter | Unavailable:
@@ -107,7 +140,7 @@ def open_meter(options: MeterOptions, *, read_text: ReadText = _read_text) -> Me
             sources.append((_domain(zone, read_text), counter))
     if not sources:
         return lacks[0]
-    return RaplMeter(sources, lacks, read_text)
+    return RaplMeter(sources, lacks)
 
 
 def _zones(root: Path, read_text: ReadText) -> list[_Zone]:

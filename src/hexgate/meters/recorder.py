@@ -48,6 +48,7 @@ class Recorder:
         power_hz: readings of power a second.
         meters: names in `base.METERS` of the energy meters to read.
         rapl_root: root of the powercap tree, where it is not the kernel's own.
+        jetson_root: what stands for `/` above the `sys` and `proc` of a Jetson, where it is not `/` itself.
         server_pid: the server under load, where it is on this machine and cannot be found by `server_url`.
         server_url: where the server under load listens; its processes are looked for, and sampled if they are here.
         metrics_urls: Prometheus endpoints of the server, without credentials.
@@ -66,8 +67,9 @@ class Recorder:
         pid: int | None,
         resources_hz: float = 5.0,
         power_hz: float = 10.0,
-        meters: Sequence[str] = ("nvml", "rapl"),
+        meters: Sequence[str] = ("nvml", "rapl", "jetson"),
         rapl_root: Path | None = None,
+        jetson_root: Path | None = None,
         server_pid: int | None = None,
         server_url: str | None = None,
         metrics_urls: Sequence[str] = (),
@@ -116,6 +118,7 @@ class Recorder:
             **self._rates,
             "meters": list(meters),
             "rapl_root": None if rapl_root is None else str(rapl_root.resolve()),
+            "jetson_root": None if jetson_root is None else str(jetson_root.resolve()),
             "server_pid": server_pid,
             "server_url": None if server_url is None else _origin(server_url),
             "metrics_urls": urls,

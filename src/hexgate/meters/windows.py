@@ -1,8 +1,9 @@
 """Energy of a window of time, computed from the readings of one domain.
 
-Every trace becomes one curve of joules over time: a counter unwrapped, with straight lines between its
-readings; a gauge integrated by the trapezoid rule over the real stamps. A window's energy is the difference
-of the curve at its two ends, so windows may nest and overlap, and are chosen after the fact.
+Every trace becomes one curve of joules over time: a counter unwrapped, with straight lines between the instants of
+its refreshes where the readings tell them, else between its readings; a gauge integrated by the trapezoid rule over
+the real stamps. A window's energy is the difference of the curve at its two ends, so windows may nest and overlap,
+and are chosen after the fact.
 """
 
 from __future__ import annotations
@@ -15,40 +16,31 @@ from statistics import median
 from typing import ClassVar
 
 from hexgate.errors import InputError
-from hexgate.meters.base import Basis, Domain, Kind, Scope, Unit
-from hexgate.meters.curve import Curve, Trace
+from hexgate.meters.base import Basis, Domain, Kind, Unit
+from hexgate.meters.countable import contains
+from hexgate.meters.curve import Curve, Joined, Trace, Window
+from hexgate.meters.validity import Validity, gaps, uncovered, useless, worse
 
-__all__ = ["Energy", "NotMeasured", "Window", "energy_j", "total"]
-
-_GAP_PERIODS = 3
-_MOST_UNSEEN_RATIO = 0.1
-_AVERAGES_PER_WINDOW = 30
-_STILL_S = 1.0
-_STILL_UPDATES = 10
-_CONTAINS: Mapping[Scope, frozenset[Scope]] = {
-    Scope.HOST: frozenset({Scope.BOARD, Scope.MODULE, Scope.PACKAGE, Scope.DRAM, Scope.RAIL, Scope.PSYS}),
-    Scope.PSYS: frozenset({Scope.PACKAGE, Scope.DRAM}),
-    Scope.MODULE: frozenset({Scope.BOARD, Scope.PACKAGE, Scope.RAIL}),
-}
+__all__ = ["Energy", "NotMeasured", "Tail", "Watched", "Window", "energy_j", "total", "watch"]
 
 
 @dataclass(frozen=True)
-class Window:
-    """A span of time, in `time.monotonic_ns`."""
+class Tail:
+    """What a device drew after its work, until it was at rest again: a part of the energy that it stands beside."""
 
-    start_ns: int
-    """Its begin."""
-    end_ns: int
-    """Its end, after the begin."""
-
-    def __post_init__(self) -> None:
-        if self.end_ns <= self.start_ns:
-            raise ValueError(f"a window ends after it begins: {self.start_ns} to {self.end_ns}")
+    seconds: float
+    """Length, from the end of the work."""
+    energy_j: float
+    """Joules in that time, a part of `Energy.energy_j`."""
+    before_w: float
+    """Power at rest before the work."""
+    after_w: float
+    """Power at rest after it, at the end of the tail."""
 
     @property
-    def seconds(self) -> float:
-        """Its length."""
-        return (self.end_ns - self.start_ns) / 1e9
+    def above_idle_j(self) -> float:
+        """Joules of the tail above what it draws at rest, the mean of the two sides: the cooling down alone."""
+        return self.energy_j - (self.before_w + self.after_w) / 2 * self.seconds
 
 
 @dataclass(frozen=True)
@@ -72,6 +64,15 @@ class Energy:
     """Uncertainty that the sensor declares of itself; 0 where it declares none."""
     degraded: tuple[str, ...] = ()
     """Why the figure is worse than it should be; empty where it is good."""
+    window: Window | None = None
+    """The span itself; None where whoever made the figure did not say."""
+    joined: str = ""
+    """Between what the curve's straight lines run, by `curve.Joined`; of several domains, all of them, joined by
+    ``+``; empty where whoever made the figure did not say."""
+    update_s: float | None = None
+    """How often the sensor is refreshed: as detected, else as declared; of several domains, the slowest."""
+    tail: Tail | None = None
+    """With quiet edges, the settling after the work, which is a part of the window; else None."""
 
     @property
     def uncertainty_j(self) -> float:
@@ -83,16 +84,56 @@ class Energy:
         """Energy over length."""
         return self.energy_j / self.seconds
 
+    @property
+    def validity(self) -> Validity:
+        """What the figure is worth."""
+        return Validity.DEGRADED if self.degraded else Validity.OK
+
 
 @dataclass(frozen=True)
 class NotMeasured:
     """There is no energy for this window."""
 
     basis: ClassVar[Basis] = Basis.NOT_MEASURED
+    validity: ClassVar[Validity] = Validity.INVALID
     domain: str
     """Id of the domain, or of several, joined by ``+``."""
     reasons: tuple[str, ...]
     """Why, at least one."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The curve of one domain, where it says something of a window."""
+
+    curve: Curve
+    """Joules over time, the window inside."""
+    period_s: float
+    """Nominal period of the readings."""
+    unseen: Sequence[float]
+    """Seconds of each stretch without reading in the window."""
+
+
+def watch(
+    readings: Trace, domain: Domain, window: Window, *, period_s: float | None = None
+) -> Watched | NotMeasured:
+    """The curve of one domain over one window; arguments and errors as for `energy_j`."""
+    if domain.unit not in {Unit.JOULE, Unit.WATT}:
+        raise ValueError(f"{domain.id} has the unit {domain.unit.value}, not J or W")
+    if not all(math.isfinite(value) for _, value in readings):
+        raise ValueError(f"a reading of {domain.id} is not a finite number")
+    # A coarse clock may give two readings one stamp: the later one counts.
+    readings = list(dict(readings).items())
+    reasons = uncovered(readings, window)
+    if reasons:
+        return NotMeasured(domain.id, reasons)
+    period = period_s or median(later[0] - sooner[0] for sooner, later in pairwise(readings)) / 1e9
+    curve = Curve.of(readings, domain, window)
+    if isinstance(curve, str):
+        return NotMeasured(domain.id, (curve,))
+    unseen = gaps(curve, window, period)
+    reasons = useless(curve, domain, window, period, unseen)
+    return NotMeasured(domain.id, reasons) if reasons else Watched(curve, period, unseen)
 
 
 def energy_j(
@@ -100,10 +141,12 @@ def energy_j(
 ) -> Energy | NotMeasured:
     """Energy of one domain in one window.
 
-    Edge uncertainty: half a period of the power's difference before and after each end, as the half width of
-    a uniform distribution; and, for a sensor that refreshes itself every `update_s`, that time at the power
-    there, as the full width of one. Sampling uncertainty of a gauge: from the successive differences of its
-    values.
+    Edge uncertainty: half a period of the power's difference before and after each end (half the length of the
+    straight line that holds the end, where that is longer; of a sensor that averages the whole), as the half width
+    of a uniform distribution; the time by which the curve's knots there may be late or early (half a poll where
+    refreshes were detected, else all of `update_s`) at the higher power there, as the half width of one; and the last
+    digit of a counter, as the full width of one at either end. Sampling uncertainty of a gauge: from the successive
+    differences of its values, those of one refresh taken once.
 
     Args:
         readings: the trace, readings outside the window included: those next to it are needed.
@@ -114,41 +157,28 @@ def energy_j(
     Raises:
         ValueError: if the domain is not one of energy or power, or a value is not finite.
     """
-    if domain.unit not in {Unit.JOULE, Unit.WATT}:
-        raise ValueError(f"{domain.id} has the unit {domain.unit.value}, not J or W")
-    if not all(math.isfinite(value) for _, value in readings):
-        raise ValueError(f"a reading of {domain.id} is not a finite number")
-    # A coarse clock may give two readings one stamp: the later one counts.
-    readings = list(dict(readings).items())
-    reasons = _uncovered(readings, window)
-    if reasons:
-        return NotMeasured(domain.id, reasons)
-    period = period_s or median(later[0] - sooner[0] for sooner, later in pairwise(readings)) / 1e9
-    if domain.kind is Kind.COUNTER:
-        curve = Curve.of_counter(readings, domain, window.start_ns, window.end_ns)
-    else:
-        curve = Curve.of_gauge(readings)
-    if isinstance(curve, str):
-        return NotMeasured(domain.id, (curve,))
+    watched = watch(readings, domain, window, period_s=period_s)
+    if isinstance(watched, NotMeasured):
+        return watched
+    curve, period = watched.curve, watched.period_s
     energy = curve.at(window.end_ns) - curve.at(window.start_ns)
     mean_power_w = energy / window.seconds
-    inside = curve.count(window.start_ns, window.end_ns)
-    unseen = _gaps(curve, window, period)
-    reasons = _useless(domain, window, energy, inside, unseen) or _stuck(curve, domain, window, period)
-    if reasons:
-        return NotMeasured(domain.id, reasons)
     return Energy(
         domain=domain.id,
         energy_j=energy,
         seconds=window.seconds,
-        readings=inside,
+        readings=curve.readings(window.start_ns, window.end_ns),
         edge_j=math.hypot(
             _edge_j(curve, window.start_ns, domain, period, mean_power_w),
             _edge_j(curve, window.end_ns, domain, period, mean_power_w),
+            _digit_j(domain),
         ),
         sampling_j=curve.sampling_j(window.start_ns, window.end_ns),
         sensor_j=energy * (domain.systematic_ratio or 0.0),
-        degraded=_degraded(domain, window, inside, unseen, period),
+        degraded=worse(curve, domain, window, period, watched.unseen),
+        window=window,
+        joined=curve.joined.value,
+        update_s=curve.update_s,
     )
 
 
@@ -187,6 +217,21 @@ def total(domains: Sequence[Domain], energies: Mapping[str, Energy | NotMeasured
         sampling_j=math.hypot(*(part.sampling_j for part in parts)),
         sensor_j=math.fsum(part.sensor_j for part in parts),
         degraded=tuple(f"{part.domain}: {reason}" for part in parts for reason in part.degraded),
+        joined="+".join(sorted({part.joined for part in parts})),
+        update_s=max((part.update_s for part in parts if part.update_s is not None), default=None),
+        tail=_tail(parts),
+    )
+
+
+def _tail(parts: Sequence[Energy]) -> Tail | None:
+    tails = [part.tail for part in parts if part.tail is not None]
+    if len(tails) < len(parts):
+        return None
+    return Tail(
+        seconds=tails[0].seconds,
+        energy_j=math.fsum(tail.energy_j for tail in tails),
+        before_w=math.fsum(tail.before_w for tail in tails),
+        after_w=math.fsum(tail.after_w for tail in tails),
     )
 
 
@@ -194,7 +239,7 @@ def _refuse_overlap(domains: Sequence[Domain]) -> None:
     for index, one in enumerate(domains):
         for other in domains[index + 1 :]:
             for outer, inner in ((one, other), (other, one)):
-                if inner.scope in _CONTAINS.get(outer.scope, frozenset()):
+                if contains(outer, inner):
                     raise InputError(
                         f"{outer.id} ({outer.scope.value}) contains {inner.id} ({inner.scope.value})",
                         hint="add up only domains that lie side by side, or take the outer one alone",
@@ -205,87 +250,9 @@ def _refuse_overlap(domains: Sequence[Domain]) -> None:
                 )
 
 
-def _uncovered(readings: Trace, window: Window) -> tuple[str, ...]:
-    if len(readings) < 2:
-        return (f"{len(readings)} readings are too few",)
-    if any(later[0] < sooner[0] for sooner, later in pairwise(readings)):
-        return ("the stamps of the readings do not rise",)
-    reasons: list[str] = []
-    late_s = (readings[0][0] - window.start_ns) / 1e9
-    early_s = (window.end_ns - readings[-1][0]) / 1e9
-    if late_s > 0:
-        reasons.append(f"the first reading is {late_s:.3f} s after the window's begin")
-    if early_s > 0:
-        reasons.append(f"the last reading is {early_s:.3f} s before the window's end")
-    return tuple(reasons)
-
-
-def _gaps(curve: Curve, window: Window, period_s: float) -> list[float]:
-    """How long, in seconds, each stretch without reading was that touches the window."""
-    return [
-        (t1 - t0) / 1e9
-        for t0, t1 in pairwise(curve.times)
-        if (t1 - t0) / 1e9 > _GAP_PERIODS * period_s and t0 < window.end_ns and t1 > window.start_ns
-    ]
-
-
-def _useless(
-    domain: Domain,
-    window: Window,
-    energy: float,
-    inside: int,
-    unseen: Sequence[float],
-) -> tuple[str, ...]:
-    if inside == 0:
-        return (f"no reading lies inside the window of {window.seconds:.3f} s",)
-    if energy <= 0:
-        what = "the counter did not move" if domain.kind is Kind.COUNTER else "the sensor showed no power"
-        return (f"{what} in {window.seconds:.3f} s",)
-    if domain.kind is Kind.GAUGE and sum(unseen) > _MOST_UNSEEN_RATIO * window.seconds:
-        return (f"the sensor was not read for {sum(unseen):.3f} s in a window of {window.seconds:.3f} s",)
-    if unseen and domain.wrap_range_j is not None and domain.max_power_w is not None:
-        longest_s = max(unseen)
-        if longest_s * domain.max_power_w > domain.wrap_range_j:
-            return (f"the counter was not read for {longest_s:.3f} s and may have wrapped more than once",)
-    return ()
-
-
-def _stuck(curve: Curve, domain: Domain, window: Window, period_s: float) -> tuple[str, ...]:
-    """A counter that otherwise moves stood still for much longer than it takes to be refreshed."""
-    if domain.kind is not Kind.COUNTER:
-        return ()
-    moved = [later for later in range(1, len(curve.times)) if curve.joules[later] != curve.joules[later - 1]]
-    spacings = [(curve.times[later] - curve.times[sooner]) / 1e9 for sooner, later in pairwise(moved)]
-    refresh_s = max(period_s, domain.update_s or 0.0, median(spacings) if spacings else 0.0)
-    most_s = max(_STILL_S, _STILL_UPDATES * refresh_s)
-    # From a value to the last reading that still shows it; the first and the last reading close the row.
-    for since, until in pairwise([0, *moved, len(curve.times)]):
-        start_ns, end_ns = curve.times[since], curve.times[until - 1]
-        within_s = (min(end_ns, window.end_ns) - max(start_ns, window.start_ns)) / 1e9
-        still_s = (end_ns - start_ns) / 1e9
-        if still_s > most_s and within_s > refresh_s:
-            return (f"the counter stood still for {still_s:.3f} s, of which {within_s:.3f} s in the window",)
-    return ()
-
-
-def _degraded(
-    domain: Domain, window: Window, inside: int, unseen: Sequence[float], period_s: float
-) -> tuple[str, ...]:
-    reasons: list[str] = []
-    if inside < 3:
-        reasons.append(f"only {inside} readings lie inside the window of {window.seconds:.3f} s")
-    if unseen:
-        reasons.append(f"no reading for {max(unseen):.3f} s, where one is due every {period_s:.3f} s")
-    if domain.averaging_s and window.seconds < _AVERAGES_PER_WINDOW * domain.averaging_s:
-        reasons.append(
-            f"the sensor averages over {domain.averaging_s:g} s, which blurs {window.seconds:.3f} s"
-        )
-    return tuple(reasons)
-
-
 def _edge_j(curve: Curve, at_ns: int, domain: Domain, period_s: float, mean_power_w: float) -> float:
-    update_s = domain.update_s or 0.0
-    reach_s = max(period_s, update_s, domain.averaging_s)
+    # In a stretch without reading nobody knows when the power changed: the reach is all of it.
+    reach_s = max(period_s, curve.update_s or 0.0, domain.averaging_s, curve.segment_s(at_ns))
     # Two periods on either side: over one, a counter that is refreshed as often as it is read may show 0.
     reach_ns = round(2 * reach_s * 1e9)
     before = curve.mean_power_w(at_ns - reach_ns, at_ns, reach_s)
@@ -293,5 +260,11 @@ def _edge_j(curve: Curve, at_ns: int, domain: Domain, period_s: float, mean_powe
     known = [power for power in (before, after) if power is not None] or [mean_power_w]
     # Where one side was not watched for a whole period, it may have been at rest.
     difference = abs(known[0] - known[1]) if len(known) == 2 else known[0]
-    mean = math.fsum(known) / len(known)
-    return math.hypot(reach_s * difference / 2 / math.sqrt(3), update_s * mean / math.sqrt(12))
+    share = 1.0 if domain.averaging_s else 0.5
+    late_s = curve.half_s(at_ns) if curve.joined is Joined.UPDATES else curve.update_s or 0.0
+    return math.hypot(share * reach_s * difference, late_s * max(known)) / math.sqrt(3)
+
+
+def _digit_j(domain: Domain) -> float:
+    """What a counter had not yet shown at the one end, less what it had not at the other."""
+    return (domain.resolution or 0.0) / math.sqrt(6) if domain.kind is Kind.COUNTER else 0.0
