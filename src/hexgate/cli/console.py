@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import unicodedata
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-__all__ = ["Display", "console", "show_error"]
+__all__ = ["Display", "columns", "console", "error_words", "padded", "show_error"]
 
 
 def console() -> Console:
@@ -28,24 +28,34 @@ def console() -> Console:
 
 def show_error(error: HexgateError) -> None:
     """One error, in the order that a person asks: what, where, got, expected, what next."""
-    said = _translated()
-    lines = [f"{text('error', '错误')}: {said(error.what)}"]
+    lines = [f"{text('error', '错误')}: {error_words(error.what)}"]
     parts = (
         (text("where", "位置"), error.where),
-        (text("got", "得到"), error.got and said(error.got)),
-        (text("expected", "应为"), error.expected and said(error.expected)),
-        (text("next", "下一步"), error.hint and said(error.hint)),
+        (text("got", "得到"), error.got and error_words(error.got)),
+        (text("expected", "应为"), error.expected and error_words(error.expected)),
+        (text("next", "下一步"), error.hint and error_words(error.hint)),
     )
     lines += [f"  {label}: {value}" for label, value in parts if value]
     click.echo("\n".join(lines), err=True)
 
 
-def _translated() -> Callable[[str], str]:
+def error_words(words: str) -> str:
+    """A sentence of an error, or a reason, in the language of the person; as it is where it has no twin."""
     if language() == "en":
-        return str
+        return words
     from hexgate.cli.errors_zh import error_in_chinese
 
-    return error_in_chinese
+    return error_in_chinese(words)
+
+
+def columns(words: str) -> int:
+    """How many columns of a terminal a text takes: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in words)
+
+
+def padded(words: str, width: int) -> str:
+    """A text, with spaces up to so many columns."""
+    return words + " " * (width - columns(words))
 
 
 class Display:

@@ -290,7 +290,7 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
             "净能量",
             "energy_j − idle_power_w × duration_s。小于零说明空载测量不佳，不作截断。",
         ),
-        "idle_power_w": ("Idle power", "空载功率", "前后的平均功率：模型已加载，未处理请求。"),
+        "idle_power_w": ("Idle power", "空载功率", "前后空载连线在负载期间的功率：模型已加载，未处理请求。"),
         "idle_drift_ratio": (
             "Idle drift",
             "空载漂移",

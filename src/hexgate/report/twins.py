@@ -54,6 +54,24 @@ class Twins:
             return None
         return "".join(found or f"{one} " for found, one in zip(known, several, strict=True))
 
+    def reasons(self, text: str) -> str:
+        """Reasons that are joined by semicolons, each in Chinese that is one of these sentences; else as it is.
+
+        A reason may have a semicolon itself: the shortest that is known is taken each time.
+        """
+        pieces, found, at = text.split("; "), list[str](), 0
+        while at < len(pieces):
+            for end in range(at + 1, len(pieces) + 1):
+                twin = self.chinese("; ".join(pieces[at:end]), partly=False)
+                if twin is not None:
+                    found.append(twin)
+                    at = end
+                    break
+            else:
+                found.append(pieces[at])
+                at += 1
+        return "；".join(found) if found != pieces else text
+
     def _part(self, part: str) -> str:
         return self.chinese(part) or part
 
