@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hexgate.metrics.qa import TokenVariant, exact_match, token_f1
 
 SQUAD, BAG, LCS = TokenVariant.SQUAD, TokenVariant.CHARACTER_BAG, TokenVariant.LCS
+LITERAL = TokenVariant.LITERAL
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,22 @@ def test_the_best_reference_counts():
 def test_exact_match_by_variant():
     assert exact_match("北京。", ["北京"], variant=BAG)
     assert not exact_match("北京。", ["北京"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("-5", "5"), ("3.14", "314"), ("1/2", "12"), ("x^2", "x2"), ("C++", "C"), ("10%", "10"), ("", "..."),
+     ("10²", "102"), ("N", "n"), ("a b", "ab")],
+)  # fmt: skip
+def test_what_differs_in_a_sign_is_literally_different(one, other):
+    assert not exact_match(one, [other], variant=LITERAL)
+    assert not exact_match(other, [one], variant=LITERAL)
+    assert token_f1(one, [other], variant=LITERAL) == 0.0
+
+
+def test_what_differs_in_spaces_width_or_composition_is_literally_the_same():
+    for one, other in ((" -5\n", "-5"), ("x  =\t1", "x = 1"), ("－３．５", "-3.5"), ("e\u0301", "\u00e9")):
+        assert exact_match(one, [other], variant=LITERAL)
 
 
 @pytest.mark.parametrize("references", [[], (), "a text instead of a list"])

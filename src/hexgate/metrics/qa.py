@@ -1,4 +1,4 @@
-"""Does an answer say what a reference says? Exact match and token F1, in three named variants.
+"""Does an answer say what a reference says? Exact match and token F1, in four named variants.
 
 The variants differ greatly for Chinese, which has no spaces between words: for the prediction
 北京第三医院 and the reference 北京大学第三医院, SQUAD gives 0, LCS 4/7 and CHARACTER_BAG 6/7. A figure
@@ -14,15 +14,13 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import Enum
 
+from hexgate.metrics.words import HAN
+
 __all__ = ["TokenVariant", "exact_match", "token_f1"]
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _ASCII_PUNCTUATION = frozenset(string.punctuation)
-# Han ideographs with all their extensions: each is a token of its own.
-_PIECES = re.compile(
-    r"[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-    r"|[^\s\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
-)
+_PIECES = re.compile(rf"[{HAN}]|[^\s{HAN}]+")
 
 
 class TokenVariant(str, Enum):
@@ -32,6 +30,10 @@ class TokenVariant(str, Enum):
     """Words between spaces, as a bag; lower case, without ASCII punctuation and English articles."""
     CHARACTER_BAG = "character_bag"
     """Chinese characters and other words, as a bag; lower case, without any punctuation (as MLQA does it)."""
+    LITERAL = "literal"
+    """Words between spaces, as a bag, as they stand: case, signs and points count. For numbers, formulas and code.
+
+    Unicode NFC, and characters of full or half width as the usual ones; not NFKC, for which 10² is 102."""
     LCS = "lcs"
     """The same tokens; what counts is their longest common unbroken run (as CMRC 2018 does it)."""
 
@@ -67,12 +69,19 @@ def _some(references: Sequence[str]) -> Sequence[str]:
 
 
 def _tokens(text: str, variant: TokenVariant) -> list[str]:
+    if variant is TokenVariant.LITERAL:
+        return unicodedata.normalize("NFC", "".join(map(_of_usual_width, text))).split()
     lower = text.lower()
     if variant is TokenVariant.SQUAD:
         plain = "".join(c for c in lower if c not in _ASCII_PUNCTUATION)
         return _ARTICLES.sub(" ", plain).split()
     plain = "".join(c for c in lower if c not in _ASCII_PUNCTUATION and unicodedata.category(c)[0] != "P")
     return _PIECES.findall(plain)
+
+
+def _of_usual_width(character: str) -> str:
+    wide = unicodedata.decomposition(character).startswith(("<wide>", "<narrow>"))
+    return unicodedata.normalize("NFKC", character) if wide else character
 
 
 def _f1(a: list[str], b: list[str], variant: TokenVariant) -> float:
