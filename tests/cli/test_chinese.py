@@ -13,6 +13,9 @@ import pytest
 
 from hexgate.cli.click_zh import speak_chinese
 from hexgate.cli.errors_zh import ERRORS, error_in_chinese
+from hexgate.cli.meter_zh import METER_ERRORS
+from hexgate.cli.quality_zh import QUALITY_ERRORS
+from hexgate.cli.study_zh import STUDY_ERRORS
 
 HAN = re.compile("[\u4e00-\u9fff]")
 FIGURE = "7"
@@ -47,6 +50,10 @@ def _texts(part: ast.expr) -> Iterator[str]:
         "hexgate.load.plans.trace",
         "hexgate.load.start",
         "hexgate.load.plans.shard",
+        "hexgate.cli.meter",
+        "hexgate.cli.meter_flags",
+        "hexgate.meters.imported",
+        "hexgate.meters.imported_rows",
     ],
 )
 def test_every_refusal_of_a_load_has_a_twin(name: str) -> None:
@@ -55,7 +62,7 @@ def test_every_refusal_of_a_load_has_a_twin(name: str) -> None:
     assert sorted(one for one in found if not HAN.search(error_in_chinese(one))) == []
 
 
-@pytest.mark.parametrize(("english", "twin"), ERRORS)
+@pytest.mark.parametrize(("english", "twin"), [*ERRORS, *METER_ERRORS, *QUALITY_ERRORS, *STUDY_ERRORS])
 def test_a_twin_names_no_gap_that_its_message_lacks(english: str, twin: str) -> None:
     assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
     filled = re.sub(r"\{\w+\*?\}", FIGURE, english)

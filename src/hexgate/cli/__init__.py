@@ -30,12 +30,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "A verdict that was taken, as HTML, Markdown, JUnit or metrics.",
         "把已作出的结论输出为 HTML、Markdown、JUnit 或监控指标。",
     ),
+    "study": (
+        "Studies of models, tasks and loads: runs with energy, kept as they are made.",
+        "研究：对模型、任务与负载逐次运行并记录能耗。",
+    ),
     "platforms": (
         "Jobs on platforms: render, validate, submit, follow, collect.",
         "平台作业：生成、校验、提交、跟踪、收集。",
     ),
     "plan": ("How much evidence each rule of a policy needs.", "策略中每条规则需要多少证据。"),
     "recompute": ("Recompute every figure from its evidence.", "从证据重新计算每个数字并核对。"),
+    "meter": (
+        "Energy, power, CPU, memory, disk and GPU of any command.",
+        "任何命令的能量、功率、CPU、内存、磁盘与 GPU。",
+    ),
     "serve": ("Serve the embedded reference models over HTTP.", "以 HTTP 提供内置参考模型。"),
     "doctor": ("What this machine can measure, and what is missing.", "这台机器能测什么，还缺什么。"),
 }

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
+from hexgate.cli.meter_zh import METER_ERRORS
+from hexgate.cli.quality_zh import QUALITY_ERRORS
+from hexgate.cli.study_zh import STUDY_ERRORS
 from hexgate.report.load_sentences import SENTENCES
+from hexgate.report.meter_sentences import METER_SENTENCES
 from hexgate.report.twins import Twins
 
 __all__ = ["ERRORS", "error_in_chinese"]
@@ -250,7 +254,7 @@ ERRORS: tuple[tuple[str, str], ...] = (
 
 @cache
 def _twins() -> Twins:
-    return Twins((*ERRORS, *SENTENCES))
+    return Twins((*ERRORS, *STUDY_ERRORS, *METER_ERRORS, *QUALITY_ERRORS, *METER_SENTENCES, *SENTENCES))
 
 
 def error_in_chinese(text: str) -> str:
@@ -259,15 +263,4 @@ def error_in_chinese(text: str) -> str:
     Several reasons against a load are joined by semicolons, which a reason may have itself: the shortest that is known
     is taken each time.
     """
-    pieces, found, at = text.split("; "), list[str](), 0
-    while at < len(pieces):
-        for end in range(at + 1, len(pieces) + 1):
-            twin = _twins().chinese("; ".join(pieces[at:end]), partly=False)
-            if twin is not None:
-                found.append(twin)
-                at = end
-                break
-        else:
-            found.append(pieces[at])
-            at += 1
-    return "；".join(found) if found != pieces else text
+    return _twins().reasons(text)

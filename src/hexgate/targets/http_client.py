@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -27,12 +27,16 @@ _MAX_BYTES = 256 * 1024 * 1024
 class Failure(Exception):
     """No usable reply; ``kind: detail`` says why."""
 
-    def __init__(self, kind: str, detail: str, status: int | None = None) -> None:
+    def __init__(
+        self, kind: str, detail: str, status: int | None = None, retry_after: str | None = None
+    ) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
         """``timeout``, ``connection``, ``http_500``, ``redirect``, ``protocol``."""
         self.status = status
         """The HTTP status, where there was one."""
+        self.retry_after = retry_after
+        """The header of that name, where the server said when to come again."""
 
 
 @dataclass(frozen=True)
@@ -100,23 +104,34 @@ class HttpClient:
         """
         return b"".join(self.stream(request))
 
-    def stream(self, request: WireRequest) -> Iterator[bytes]:
+    def stream(
+        self, request: WireRequest, *, at_headers: Callable[[], object] | None = None
+    ) -> Iterator[bytes]:
         """The body of the answer to a request, whose status was 200, in the pieces in which it came.
+
+        Args:
+            request: the request.
+            at_headers: is called once the headers of the answer are there, whatever its status.
 
         Raises:
             Failure: if there was none, or it broke off.
         """
         with self._open(request) as response:
+            if at_headers is not None:
+                at_headers()
             if response.status_code != 200:
                 body = b"".join(self._pieces(response))
-                raise self.refusal(Answer(response.status_code, body), response.headers.get("location"))
+                headers = response.headers
+                answer = Answer(response.status_code, body)
+                raise self.refusal(answer, headers.get("location"), headers.get("retry-after"))
             yield from self._pieces(response)
 
-    def refusal(self, answer: Answer, location: str | None = None) -> Failure:
+    def refusal(self, answer: Answer, location: str | None = None, retry_after: str | None = None) -> Failure:
         """The failure that an answer with another status than 200 is."""
         if 300 <= answer.status < 400:
             return Failure("redirect", f"HTTP {answer.status} to {location or 'elsewhere'}", answer.status)
-        return Failure(f"http_{answer.status}", self._clean(_message(answer.body)), answer.status)
+        why = self._clean(_message(answer.body))
+        return Failure(f"http_{answer.status}", why, answer.status, retry_after)
 
     def close(self) -> None:
         """Close every connection."""

@@ -68,6 +68,7 @@ def usage_of(fields: Mapping[str, Any]) -> Usage:
     return Usage(
         prompt_tokens=count(fields.get("prompt_eval_count")),
         output_tokens=count(fields.get("eval_count")),
+        cached_tokens=count(fields.get("prompt_eval_cached_count")),
         load_ns=count(fields.get("load_duration")),
         prompt_ns=count(fields.get("prompt_eval_duration")),
         output_ns=count(fields.get("eval_duration")),
