@@ -164,7 +164,9 @@ def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes], 
     assert "Bearer" not in repr(endpoint)
     assert (rows["events"] == 3).all()
     assert (rows["output_tokens"] == 3).all()
-    assert (rows["first_event_ns"] < rows["first_token_ns"]).all()
+    # On a busy machine one read may bring two of them.
+    assert (rows["first_event_ns"] <= rows["first_token_ns"]).all()
+    assert (rows["first_event_ns"] < rows["first_token_ns"]).any()
     assert (rows["first_token_ns"] < rows["last_token_ns"]).all()
     # The server leaves at least 10 ms before and between tokens; a busy machine only adds to that.
     assert (rows["first_token_ns"] - rows["sent_ns"]).min() > 9e6

@@ -48,6 +48,7 @@ TASK = Work(
     inputs=None,
     classes=3,
     replies=True,
+    token_times=False,
     tokenizer=None,
     ca_file=None,
     proxy="http://user:pass@proxy:1",
