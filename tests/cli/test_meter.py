@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -415,29 +415,50 @@ def test_what_was_kept_gives_the_same_figures_again(machine: Powered, tmp_path: 
 
 
 def test_another_meter_gives_the_energy_of_the_command(machine: Powered, tmp_path: Path) -> None:
-    kept, out = tmp_path / "kept", tmp_path / "figures.json"
     given = ["--import", machine.plug, "--clock", "unix", "--import-uncertainty", "0.01"]
-    done = meter(machine.root, *given, "--keep", kept, "--json", out, "--", "sleep", "1.5")
-    assert done.returncode == 0, done.stderr.decode()
-    document = figures_of(out)
+
+    def beside(folder: Path) -> dict[str, Any]:
+        out = folder / "figures.json"
+        done = meter(machine.root, *given, "--keep", folder / "kept", "--json", out, "--", "sleep", "1.5")
+        assert done.returncode == 0, done.stderr.decode()
+        assert "not added" in printed(done.stderr, "rapl:package-0")
+        assert meter(machine.root, "--recompute", folder / "kept").returncode == 0
+        return figures_of(out)
+
+    document = unstarved(beside, tmp_path / "beside")
     by_id = {block["id"]: block for block in document["domains"]}
     assert by_id["imported:plug"]["in_total"]
     assert not by_id["rapl:package-0"]["in_total"], "the whole machine contains its CPU"
     assert document["total"]["ids"] == ["imported:plug"]
-    window = document["recorded"]["windows"]["command"]
-    truth_j = machine.truth_j(window["start_ns"], window["end_ns"])
-    assert document["total"]["energy_j"] == pytest.approx(truth_j, rel=0.02)
-    assert "not added" in printed(done.stderr, "rapl:package-0")
-    assert meter(machine.root, "--recompute", kept).returncode == 0
+    assert document["total"]["energy_j"] == pytest.approx(truth_of(machine, document), rel=0.02)
 
-    # Its file may also come later.
-    plain = tmp_path / "plain"
-    assert meter(machine.root, "--keep", plain, "--", "sleep", "1.1").returncode == 0
-    late = meter(machine.root, "--recompute", plain, *given, "--json", out)
-    assert late.returncode == 0, late.stderr.decode()
-    window = figures_of(out)["recorded"]["windows"]["command"]
-    truth_j = machine.truth_j(window["start_ns"], window["end_ns"])
-    assert figures_of(out)["total"]["energy_j"] == pytest.approx(truth_j, rel=0.02)
+    def later(folder: Path) -> dict[str, Any]:
+        plain, out = folder / "plain", folder / "figures.json"
+        assert meter(machine.root, "--keep", plain, "--", "sleep", "1.1").returncode == 0
+        late = meter(machine.root, "--recompute", plain, *given, "--json", out)
+        assert late.returncode == 0, late.stderr.decode()
+        return figures_of(out)
+
+    document = unstarved(later, tmp_path / "later")
+    assert document["total"]["energy_j"] == pytest.approx(truth_of(machine, document), rel=0.02)
+
+
+def truth_of(machine: Powered, document: dict[str, Any]) -> float:
+    """Joules that were truly drawn while the command ran."""
+    window = document["recorded"]["windows"]["command"]
+    return machine.truth_j(window["start_ns"], window["end_ns"])
+
+
+def unstarved(measure: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """A measurement in which the process that plays the plug was not held up: a gap in its file is no energy."""
+    document: dict[str, Any] = {}
+    for attempt in range(5):
+        place = folder / str(attempt)
+        place.mkdir(parents=True)
+        document = measure(place)
+        if document["total"]["energy_j"] is not None:
+            break
+    return document
 
 
 def test_a_file_that_cannot_be_used_spoils_nothing_else(machine: Powered, tmp_path: Path) -> None:
