@@ -106,7 +106,7 @@ case "$1 ${2-}" in
   "stop "*) kill -TERM "$(cat "$NODE/pid-$4" 2>/dev/null)" 2>/dev/null; exit 0 ;;
   *) exit 0 ;;
 esac
-trap 'echo TERM >>"$NODE/stopped"; exit 130' TERM
+trap 'echo TERM >>"$NODE/stopped"; exit "$(cat "$NODE/play/stopped_with" 2>/dev/null || echo 130)"' TERM
 for word in "$@"; do
   if [[ $word == *,target=/observed,* ]]; then record=${word#*source=}; record=${record%%,*}/state.jsonl; fi
   if [[ $word == hexgate-* ]]; then name=$word; fi

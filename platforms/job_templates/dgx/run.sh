@@ -1094,11 +1094,13 @@ run() {
     elif ((code == 124)); then
       say "ended after $TIMEOUT_S s: --timeout-s gives it more" "运行超过 $TIMEOUT_S 秒而被终止：可用 --timeout-s 调大"
     fi
+    # timeout(1) says 143 by itself where a signal meets it just as it starts its child: that too is a run that was stopped.
+    if ((STOPPED && code == 143)); then code=130; fi
     if ((${#CHILDREN[@]} > 1)); then say "container $lane ended with $code" "容器 $lane 的退出码为 $code"; fi
     if ((code > gravest)); then gravest=$code; fi
   done
   CHILDREN=()
-  # timeout(1) ends without its child where a signal meets it just as it starts one; the container must not go on then.
+  # Such a timeout(1) leaves its child behind; the container must not go on.
   if ((STOPPED)); then
     for name in "${STARTED[@]}"; do docker stop --time "$GRACE_S" "$name" >/dev/null 2>&1 || true; done
   fi
