@@ -12,7 +12,7 @@ from hexgate.datasets.rows import Row, Rows, check_text, iter_objects, read_rows
 from hexgate.errors import InputError
 from hexgate.study.spec import LoadSpec, Spec, TaskSpec
 
-__all__ = ["Cell", "read_cells"]
+__all__ = ["Cell", "cell_of", "read_cells"]
 
 _ID_KEYS = ("id", "question_id")
 
@@ -50,6 +50,15 @@ class Cell:
             "max_tokens": self.max_tokens,
             "fields": dict(self.fields),
         }
+
+
+def cell_of(row: Mapping[str, Any]) -> Cell:
+    """The cell that `Cell.to_json` gave.
+
+    Raises:
+        KeyError, TypeError: if it is no such row.
+    """
+    return Cell(**{**row, "references": tuple(row["references"])})
 
 
 def read_cells(spec: Spec) -> tuple[Cell, ...]:

@@ -16,10 +16,10 @@ from hexgate.contract.canonical import NotStrictJson, canonical_bytes, parse_str
 from hexgate.contract.provenance import utc_now
 from hexgate.errors import EvidenceError, InputError
 from hexgate.study.design import Plan, Run
-from hexgate.study.lines import Lines, lock_folder, write_whole
+from hexgate.study.lines import Lines, lock_folder, read_lines, write_whole
 from hexgate.study.spec import Spec
 
-__all__ = ["CALLS", "HEAD", "ITEMS", "RUNS", "VISITS", "Entry", "Ledger", "read_head"]
+__all__ = ["CALLS", "HEAD", "ITEMS", "RUNS", "VISITS", "Entry", "Ledger", "read_head", "visits_of"]
 
 HEAD = "study.json"
 """What is studied, and by which plan."""
@@ -164,13 +164,7 @@ class Ledger:
 
     def visits(self) -> dict[str, dict[str, Any]]:
         """Every visit by its id: its begin, and under ``end`` its end where it came to it."""
-        found: dict[str, dict[str, Any]] = {}
-        for row in self._visits.rows():
-            if row["event"] == "begin":
-                found[row["visit"]] = {**row, "end": None}
-            elif row["visit"] in found:
-                found[row["visit"]]["end"] = row
-        return found
+        return visits_of(self.folder / VISITS)
 
     def first_configuration(self, model: str) -> dict[str, Any] | None:
         """The configuration of a model in its first visit; None where there was none."""
@@ -206,6 +200,21 @@ class Ledger:
             failure=None if error is None else str(error["kind"]),
             energy_j=energy.get("gross_j"),
         )
+
+
+def visits_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Every visit of a file of visits by its id, its end under ``end``; none where there is no file.
+
+    Raises:
+        EvidenceError: if the file cannot be read.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in read_lines(path) if path.exists() else ():
+        if row["event"] == "begin":
+            found[row["visit"]] = {**row, "end": None}
+        elif row["visit"] in found:
+            found[row["visit"]]["end"] = row
+    return found
 
 
 def read_head(folder: Path) -> dict[str, Any] | None:

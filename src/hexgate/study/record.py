@@ -141,7 +141,10 @@ def run_record(
 
 
 def full_record(
-    record: Mapping[str, Any], head: Mapping[str, Any], visit: Mapping[str, Any] | None
+    record: Mapping[str, Any],
+    head: Mapping[str, Any],
+    visit: Mapping[str, Any] | None,
+    marks: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The record of a run as its raw file holds it: with what its visit tells of model, machine and idle.
 
@@ -149,6 +152,7 @@ def full_record(
         record: as the ledger keeps it.
         head: what ``study.json`` holds.
         visit: the run's visit, as `Ledger.visits` gives it.
+        marks: its quality by measure, as `Marks.of` gives it.
     """
     visit = visit or {}
     end = visit.get("end") or {}
@@ -215,12 +219,16 @@ def full_record(
         missing["metadata.num_ctx"] = missing.get("metadata.loaded_num_ctx", "the server does not say")
     if metadata["gpu"] is None:
         missing["metadata.gpu"] = missing["metadata.driver"] = "no NVIDIA GPU is found on this machine"
-    missing["quality"] = "quality is measured when all runs are over, not beside them"
+    if not marks:
+        missing["quality"] = "quality is measured when all runs are over, not beside them"
+    for name, mark in (marks or {}).items():
+        if mark["value"] is None:
+            missing[f"quality.{name}.value"] = str(mark["reason"])
     return {
         **record,
         "energy": energy,
         "metadata": metadata,
-        "quality": {},
+        "quality": {name: dict(mark) for name, mark in sorted((marks or {}).items())},
         "missing": dict(sorted(missing.items())),
     }
 

@@ -112,7 +112,7 @@ _PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (*(name for name, _ in _PATHS), "text_characters", "raw_file")
-"""The columns, in order."""
+"""The columns that every table has, in order; those of quality, ``quality_<measure>``, follow."""
 
 
 def result_row(record: Mapping[str, Any], raw_file: str) -> dict[str, str]:
@@ -124,7 +124,19 @@ def result_row(record: Mapping[str, Any], raw_file: str) -> dict[str, str]:
     """
     row = {name: _cell(_at(record, path)) for name, path in _PATHS}
     text = record["generated_text"]
-    return {**row, "text_characters": "" if text is None else str(len(text)), "raw_file": raw_file}
+    quality = {
+        f"quality_{name}": _cell(value)
+        for measure, mark in record["quality"].items()
+        for name, value in (
+            (measure, mark["value"]),
+            *(
+                (f"{measure}_{part}", one)
+                for part, one in mark["parts"].items()
+                if isinstance(one, (bool, int, float))
+            ),
+        )
+    }
+    return {**row, "text_characters": "" if text is None else str(len(text)), "raw_file": raw_file, **quality}
 
 
 class Results:
@@ -158,9 +170,11 @@ class Results:
             OSError: if the disk does not take it.
         """
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
         with self._guard:
+            names = {name for row in self._rows.values() for name in row}
+            columns = [*COLUMNS, *sorted(names.difference(COLUMNS))]
+            writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+            writer.writeheader()
             writer.writerows(self._rows[run_id] for run_id in self._order if run_id in self._rows)
             write_whole(self._layout.results, text.getvalue().encode(), wait=False)
 

@@ -19,6 +19,7 @@ from hexgate.study.design import Plan, Run, Visit
 from hexgate.study.layout import Layout, file_name
 from hexgate.study.ledger import Ledger
 from hexgate.study.lines import take_up
+from hexgate.study.marks import read_marks
 from hexgate.study.opening import endpoint_of, open_model
 from hexgate.study.record import full_record
 from hexgate.study.results import Results
@@ -166,9 +167,9 @@ class _Study:
         """Take up what is over, and write what a call that was killed had no more time to write."""
         for partial in sorted(self._traces.glob(f"*{PARTIAL}")):
             take_up(partial)
-        visits = self._ledger.visits()
+        visits, marks = self._ledger.visits(), read_marks(self._ledger.folder)
         for record in self._ledger.records():
-            full = full_record(record, self._ledger.head, visits.get(record["visit"]))
+            full = full_record(record, self._ledger.head, visits.get(record["visit"]), marks.of(record))
             self._results.put(full)
             self.layout.write(full)
         self._results.write()

@@ -216,6 +216,31 @@ class Spec:
         del block["folder"]
         return block
 
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any]) -> Spec:
+        """The spec that `to_json` gave; paths of items are relative to nothing then.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it is no such block.
+        """
+        quiet = block["quiet"]
+        meters = block["meters"]
+        return cls(
+            **{
+                **block,
+                "models": tuple(ModelSpec(**{**one, "domains": tuple(one["domains"])}) for one in block["models"]),
+                "tasks": tuple(TaskSpec(**one) for one in block["tasks"]),
+                "loads": tuple(LoadSpec(**one) for one in block["loads"]),
+                "request": RequestSpec(**{**block["request"], "stop": tuple(block["request"]["stop"])}),
+                "quiet": None if quiet is None else Quiet(**quiet),
+                "clean": Clean(block["clean"]),
+                "cold": Cold(block["cold"]),
+                "meters": None if meters is None else tuple(meters),
+                "budget": Budget(**block["budget"]),
+                "expect": Expected(**block["expect"]),
+            }
+        )
+
     def sha256(self) -> str:
         """Digest of all that makes a run what it is."""
         block = {name: value for name, value in self.to_json().items() if name not in _MAY_CHANGE}
