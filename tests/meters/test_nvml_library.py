@@ -29,7 +29,6 @@ pytestmark = [
 ]
 
 PATIENCE_S = 30.0
-HZ = 20.0
 WAVE = Waveform.of(
     [(0.8, 65.0), (0.2, 320.0), *[(0.04, 180.0), (0.04, 240.0)] * 15, (0.4, 110.0), (60.0, 65.0)]
 )
@@ -86,7 +85,7 @@ def recorded(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorde
     with pytest.MonkeyPatch.context() as patch:
         for name, value in shown(library, folder / "boards.txt", BOARDS).items():
             patch.setenv(name, value)
-        recorder = Recorder(folder, "run", pid=os.getpid(), power_hz=HZ, meters=("nvml",))
+        recorder = Recorder(folder, "run", pid=os.getpid(), meters=("nvml",))
         with recorder:
             origin_ns = time.monotonic_ns() + NS_PER_S // 5
             begin(folder / "boards.txt", origin_ns)
@@ -97,6 +96,10 @@ def recorded(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorde
     assert recorder.failure is None
     lines = recorder.power_path.read_text(encoding="utf-8").splitlines()
     return Recorded(recorder, origin_ns, [json.loads(line) for line in lines])
+
+
+def test_a_counter_that_is_refreshed_now_and_then_is_read_more_often(recorded: Recorded) -> None:
+    assert recorded.recorder.to_json()["power_hz"] == 50.0
 
 
 def test_every_reading_is_one_that_the_board_showed(recorded: Recorded) -> None:

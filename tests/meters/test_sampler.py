@@ -14,12 +14,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexgate.meters.base import Reading
+from hexgate.meters.base import Domain, Kind, Reading, Scope, Unit
 from hexgate.meters.rows import power_row
-from hexgate.meters.sampler import Leash, Sampler, Task, _power_line
+from hexgate.meters.sampler import Leash, Sampler, Task, _power_line, own_power_hz
 from hexgate.meters.summary import summarise_resources
 
 PATIENCE_S = 30.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "update_s", "hz"),
+    [(Kind.COUNTER, 0.1, 50), (Kind.COUNTER, 0.05, 100), (Kind.COUNTER, 0.02, 10), (Kind.GAUGE, 0.1, 10)],
+)
+def test_readings_a_second_follow_from_what_is_read(kind: Kind, update_s: float, hz: float) -> None:
+    unit = Unit.JOULE if kind is Kind.COUNTER else Unit.WATT
+    slow = Domain("a", "a", "a", "a", Scope.BOARD, kind, unit, update_s=update_s)
+    unknown = Domain("b", "b", "b", "b", Scope.BOARD, Kind.COUNTER, Unit.JOULE)
+    assert own_power_hz([unknown, slow]) == hz
+    assert own_power_hz([]) == 10
 
 
 class _Held(Leash):

@@ -74,9 +74,11 @@ _WIDEST_LABEL = 24
 @click.option(
     "--hz",
     type=Finite(0, _MOST_HZ, min_open=True),
-    default=10.0,
-    show_default=True,
-    help=text("Readings of power a second.", "每秒读取功率的次数。"),
+    default=None,
+    help=text(
+        "Readings of power a second: without it 10, and 50 where a GPU's counter is read.",
+        "每秒读取功率的次数；缺省为 10，读取 GPU 计数器时为 50。",
+    ),
 )
 @click.option(
     "--json",
@@ -137,7 +139,7 @@ _WIDEST_LABEL = 24
 def command(
     domains: str | None,
     idle_s: float,
-    hz: float,
+    hz: float | None,
     json_path: Path | None,
     html_path: Path | None,
     kept: Path | None,

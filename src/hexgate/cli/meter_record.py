@@ -46,8 +46,8 @@ class Asked:
     """Meters or domains by name; empty for all."""
     idle_s: float = 0.0
     """Seconds of rest to measure on either side; 0 for none."""
-    hz: float = 10.0
-    """Readings of power a second."""
+    hz: float | None = None
+    """Readings of power a second; None for what the meters are worth."""
     rapl_root: Path | None = None
     """Root of the powercap tree; None for the kernel's own."""
     watts_per_core: float | None = None

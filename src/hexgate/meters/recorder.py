@@ -45,7 +45,7 @@ class Recorder:
         stem: what their names begin with: ``<stem>.resources.jsonl`` and ``<stem>.power.jsonl``.
         pid: the measured process; None where it is not on this machine.
         resources_hz: samples of resources a second.
-        power_hz: readings of power a second.
+        power_hz: readings of power a second; None for `hexgate.meters.sampler.own_power_hz` of what is read.
         meters: names in `base.METERS` of the energy meters to read.
         rapl_root: root of the powercap tree, where it is not the kernel's own.
         jetson_root: what stands for `/` above the `sys` and `proc` of a Jetson, where it is not `/` itself.
@@ -66,7 +66,7 @@ class Recorder:
         *,
         pid: int | None,
         resources_hz: float = 5.0,
-        power_hz: float = 10.0,
+        power_hz: float | None = None,
         meters: Sequence[str] = ("nvml", "rapl", "jetson"),
         rapl_root: Path | None = None,
         jetson_root: Path | None = None,
@@ -81,7 +81,7 @@ class Recorder:
             if name not in energy_meters:
                 expected = "one of " + ", ".join(energy_meters)
                 raise InputError("there is no such energy meter", got=repr(name), expected=expected)
-        rates = (resources_hz, power_hz, metrics_hz)
+        rates = [rate for rate in (resources_hz, power_hz, metrics_hz) if rate is not None]
         if not all(rate > 0 for rate in rates):
             got = ", ".join(f"{rate:g}" for rate in rates)
             raise InputError("a sampling rate is not above 0", got=f"{got} Hz")
@@ -100,7 +100,7 @@ class Recorder:
         self.unavailable: list[Unavailable] = []
         """The meters, devices and series that this machine lacks."""
         self._resource_domains: list[Domain] = []
-        self._rates = {"resources_hz": resources_hz, "power_hz": power_hz}
+        self._rates: dict[str, float | None] = {"resources_hz": resources_hz, "power_hz": power_hz}
         self._urls = urls
         self._waits = wait
         self._has_heard = False
@@ -213,6 +213,7 @@ class Recorder:
         if hello is None:
             return False
         self._has_heard = True
+        self._rates["power_hz"] = hello["power_hz"]
         self.domains = [Domain.from_json(block) for block in hello["domains"]]
         self.unavailable = [Unavailable(**block) for block in hello["unavailable"]]
         self._resource_domains = [Domain.from_json(block) for block in hello["resources"]]
