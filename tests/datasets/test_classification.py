@@ -193,7 +193,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "gbk.csv": ("label,text\n正面,很好\n".encode("gbk"), "line 2, byte 1"),
     "utf16.csv": ("label,text\na,b\n".encode("utf-16"), "UTF-16"),
     "latin.csv": ("label,text\na,caf\xe9\n".encode("latin-1"), "not UTF-8"),
-    "table.xlsx": (b"PK\x03\x04", "extra 'xlsx'"),
+    "table.xlsx": (b"PK\x03\x04", "save the sheet as CSV"),
     "data.parquet": (b"PAR1", "expected .json"),
     "plain.txt": ("a line", "expected .json"),
 }

@@ -68,9 +68,9 @@ def read_rows(path: Path, *, limit: int | None, text: bool = False) -> Rows:
         readers[".txt"] = _text
     if suffix in {".xlsx", ".xls", ".ods"}:
         raise DataError(
-            "spreadsheets cannot be read yet: the extra 'xlsx' for them is not there in this version",
+            "a spreadsheet is no file of data",
             where=str(path),
-            hint="save the sheet as CSV in UTF-8 and give that file",
+            hint="save the sheet as CSV in UTF-8; prompts at levels: hexgate study prompts convert",
         )
     reader = readers.get(suffix)
     file = TextFile(path)
