@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from hexgate.errors import InputError, Interrupted, TargetFailed
-from hexgate.scorers import judge_calls, judge_pace
+from hexgate.scorers import judge_pace
 from hexgate.scorers.judge import judge
 from hexgate.scorers.judge_books import Prices
 from hexgate.scorers.judge_report import JudgeReport
@@ -458,23 +459,22 @@ def test_a_caller_that_stops_loses_nothing(tmp_path: Path) -> None:
     assert report.missing() == {}
 
 
-def test_ctrl_c_keeps_what_was_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    joined = judge_calls.threading.Thread.join
-    interrupts = [KeyboardInterrupt()]
+def test_ctrl_c_keeps_what_was_judged_and_waits_for_calls_under_way(tmp_path: Path) -> None:
+    def reply(asked: Asked) -> Says:
+        if len(server.asked) == 6:
+            signal.raise_signal(signal.SIGINT)
+        return Says(good(asked), delay_s=0.05)
 
-    def join(thread: Any, timeout: float | None = None) -> None:
-        # The first wait for a worker is where a signal would be raised.
-        if thread.daemon and interrupts and thread.name.endswith("(_work)"):
-            raise interrupts.pop()
-        joined(thread, timeout)
-
-    monkeypatch.setattr(judge_calls.threading.Thread, "join", join)
-    with JudgeServer(lambda asked: Says(good(asked), delay_s=0.05)) as server:
-        with pytest.raises(Interrupted, match="the judge was stopped"):
-            judge(items(40), spec(server), tmp_path / "l.jsonl")
-        assert len(server.asked) <= 8
-        report = judge(items(40), spec(server), tmp_path / "l.jsonl")
-        assert len(server.asked) == 40
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with JudgeServer(reply) as server:
+            with pytest.raises(Interrupted, match="the judge was stopped"):
+                judge(items(40), spec(server), tmp_path / "l.jsonl")
+            assert 6 <= len(server.asked) < 40
+            report = judge(items(40), spec(server), tmp_path / "l.jsonl")
+            assert len(server.asked) == 40
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert report.missing() == {}
 
 

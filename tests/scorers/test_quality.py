@@ -11,7 +11,7 @@ import pytest
 from hexgate.errors import InputError, MissingExtra
 from hexgate.scorers.quality import QUALITY, Item, Quality, open_quality
 
-LIGHT = ["exact_match", "token_f1", "distinct", "repetition", "self_bleu"]
+LIGHT = ["exact_match", "contains", "token_f1", "distinct", "repetition", "self_bleu"]
 
 
 def item(reply: str, *references: str, prompt: str = "asked") -> Item:
@@ -103,6 +103,20 @@ def test_answers_by_their_variant() -> None:
     assert values("token_f1", halves) == [pytest.approx(12 / 14)]
     assert values("token_f1", halves, variant="lcs") == [pytest.approx(8 / 14)]
     assert open_quality("token_f1").score([item("x")])[0].reason == "no references"
+
+
+def test_an_answer_in_a_sentence_is_found_as_a_run_of_tokens() -> None:
+    items = [
+        item("It is less dense than water.", "lower density", "less dense"),
+        item("It is dense, and less so than water.", "less dense"),
+        item("首都是北京。", "北京"),
+        item("needless density", "less dense"),
+        item("", "x"),
+        item("x", "。"),
+        item("x"),
+    ]
+    assert values("contains", items) == [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, None]
+    assert values("contains", [item("x = -5", "5")], variant="literal") == [0.0]
 
 
 def test_each_reply_by_itself() -> None:

@@ -27,7 +27,7 @@ def test_what_is_not_said_has_the_documented_defaults(tmp_path: Path) -> None:
     assert (spec.runs, spec.warmup, spec.idle_s, spec.seed) == (5, 3, 10.0, 0)
     assert spec.quiet == Quiet(0.3, 0.7)
     assert (spec.clean, spec.cold) == (Clean.UNLOAD, Cold.NONCE)
-    assert (spec.resources_hz, spec.power_hz, spec.parallel, spec.timeout_s) == (5.0, 10.0, 1, 300.0)
+    assert (spec.resources_hz, spec.power_hz, spec.parallel, spec.timeout_s) == (5.0, None, 1, 300.0)
     assert (spec.request.temperature, spec.request.think, spec.request.num_ctx) == (0.0, False, None)
 
 

@@ -36,8 +36,8 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
     ("not the address of a server", "不是服务地址"),
     ("a study cannot ask this endpoint", "研究无法使用该端点"),
     (
-        "an OpenAI-compatible server (http://host:port/v1) or ollama://host:port/NAME",
-        "OpenAI 兼容服务（http://主机:端口/v1）或 ollama://主机:端口/名称",
+        "an OpenAI-compatible server (http://host:port/v1), ollama://host:port/NAME or gguf:FILE",
+        "OpenAI 兼容服务（http://主机:端口/v1）、ollama://主机:端口/名称 或 gguf:文件",
     ),
     ("the target holds credentials", "目标地址中含有凭据"),
     (
@@ -64,8 +64,8 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
     ("a difference in {names*}", "以下内容不同：{names}"),
     ("other items", "题目不同"),
     (
-        "the spec and the items with which it began; budget, parallel and expect may change",
-        "开始时的描述与题目；只有 budget、parallel、expect 可以改变",
+        "the spec and the items with which it began; budget, parallel, expect, quality, judge and rating may change",
+        "开始时的描述与题目；只有 budget、parallel、expect、quality、judge、rating 可以改变",
     ),
     ("name another --out, or take the change back", "换一个 --out，或撤回改动"),
     ("the folder holds runs, but no study", "目录中有运行记录，但没有研究"),

@@ -1,4 +1,4 @@
-"""Does an answer say what a reference says? Exact match and token F1, in four named variants.
+"""Does an answer say what a reference says? Exact match, containment and token F1, in four named variants.
 
 The variants differ greatly for Chinese, which has no spaces between words: for the prediction
 北京第三医院 and the reference 北京大学第三医院, SQUAD gives 0, LCS 4/7 and CHARACTER_BAG 6/7. A figure
@@ -16,7 +16,7 @@ from enum import Enum
 
 from hexgate.metrics.words import HAN
 
-__all__ = ["TokenVariant", "exact_match", "token_f1"]
+__all__ = ["TokenVariant", "contains", "exact_match", "token_f1"]
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _ASCII_PUNCTUATION = frozenset(string.punctuation)
@@ -48,6 +48,18 @@ def exact_match(
     """
     tokens = _tokens(prediction, variant)
     return any(tokens == _tokens(reference, variant) for reference in _some(references))
+
+
+def contains(prediction: str, references: Sequence[str], *, variant: TokenVariant) -> bool:
+    """Whether a reference stands in the prediction as an unbroken run of tokens, once both are normalised.
+
+    A reference without tokens stands in nothing.
+
+    Raises:
+        ValueError: if there are no references.
+    """
+    tokens = _tokens(prediction, variant)
+    return any(_stands_in(_tokens(reference, variant), tokens) for reference in _some(references))
 
 
 def token_f1(prediction: str, references: Sequence[str], *, variant: TokenVariant) -> float:
@@ -101,3 +113,9 @@ def _longest_run(a: list[str], b: list[str]) -> int:
                 row[place + 1] = above[place] + 1
         longest, above = max(longest, *row), row
     return longest
+
+
+def _stands_in(wanted: list[str], tokens: list[str]) -> bool:
+    length = len(wanted)
+    starts = range(len(tokens) - length + 1)
+    return length > 0 and any(tokens[start : start + length] == wanted for start in starts)

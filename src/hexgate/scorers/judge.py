@@ -25,7 +25,7 @@ from hexgate.scorers.judge_task import Task
 from hexgate.scorers.quality import Item
 from hexgate.wire.reply import whole_text
 
-__all__ = ["Progress", "judge"]
+__all__ = ["Progress", "judge", "judged_so_far"]
 
 Progress = Callable[[int, int], None]
 """Called with the judgements that are settled and all that there are to be; from one thread at a time."""
@@ -71,6 +71,23 @@ def judge(
     with Ledger(ledger_path) as ledger, Calls(spec, ledger, order) as calls:
         stopped = calls.run(progress)
         return _report(cases, spec, ledger, calls.unsettled, stopped)
+
+
+def judged_so_far(items: Sequence[Item], spec: JudgeSpec, ledger_path: Path) -> JudgeReport:
+    """What a ledger holds of answers, such as after `judge` has raised; nobody is asked.
+
+    Args:
+        items: as `judge` takes them.
+        spec: who judges.
+        ledger_path: the ledger.
+
+    Raises:
+        InputError: if the ledger cannot be used.
+        DataError: if it is broken.
+    """
+    cases = _cases(items, spec)
+    with Ledger(ledger_path) as ledger:
+        return _report(cases, spec, ledger, {}, None)
 
 
 def _cases(items: Sequence[Item], spec: JudgeSpec) -> list[_Case]:
@@ -130,7 +147,7 @@ def _judged(
 ) -> Judged:
     found: list[Came | None] = [_scored(ledger.calls(task.key)) for task in case.tasks]
     first = found[0] if found else None
-    missing = case.missing
+    missing, settled = case.missing, True
     if case.tasks and first is None:
         key = case.tasks[0].key
         malformed = [call for call in ledger.calls(key) if call.outcome is Outcome.MALFORMED]
@@ -148,6 +165,7 @@ def _judged(
         repeats=tuple(scores) if len(case.tasks) > 1 else (),
         language=case.language.value,
         reply_characters=len(case.item.reply),
+        settled=settled,
     )
 
 

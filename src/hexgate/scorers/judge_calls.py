@@ -34,6 +34,8 @@ _WHOLE = frozenset({None, "stop"})
 """How a reply finishes that was not cut, filtered or given up for a call of a tool; None where the server is silent."""
 _KEPT_CHARACTERS = 2000
 _MOST_TOKENS = 10**9
+_LOOK_EVERY_S = 0.2
+"""A wait without end would not hear Ctrl-C on every system."""
 
 
 class Calls:
@@ -55,6 +57,8 @@ class Calls:
         self._pace = Pace(spec.rpm, self._stop)
         self._books = Books(spec.budget, _spent({task.key for task in tasks}, ledger))
         self._lock = threading.Lock()
+        self._working = 0
+        self._over = threading.Event()
         self._given_up = 0
         self._stopped: str | None = None
         self._error: BaseException | None = None
@@ -84,15 +88,14 @@ class Calls:
         """
         count = min(self._spec.concurrency, len(self._left))
         threads = [threading.Thread(target=self._work, args=(progress,), daemon=True) for _ in range(count)]
+        self._working = count
         for thread in threads:
             thread.start()
         try:
-            for thread in threads:
-                thread.join()
+            self._wait()
         except KeyboardInterrupt:
             self._stop.set()
-            for thread in threads:
-                thread.join()
+            self._wait()
             raise Interrupted(
                 "the judge was stopped",
                 got=f"{self._done} of {self._all} judgements",
@@ -101,6 +104,11 @@ class Calls:
         if self._error is not None:
             raise self._error
         return self._stopped
+
+    def _wait(self) -> None:
+        # Not by joining them: Python 3.11 takes a thread whose join was interrupted for ended, and its call is lost.
+        while self._working and not self._over.wait(_LOOK_EVERY_S):
+            pass
 
     def _work(self, progress: Callable[[int, int], None] | None) -> None:
         try:
@@ -118,6 +126,11 @@ class Calls:
             with self._lock:
                 self._error = self._error or error
             self._stop.set()
+        finally:
+            with self._lock:
+                self._working -= 1
+                if not self._working:
+                    self._over.set()
 
     def _settled(self, task: Task) -> bool:
         calls = self._ledger.calls(task.key)

@@ -36,6 +36,8 @@ class Judged:
     """Language of the rubric, ``en`` or ``zh``."""
     reply_characters: int
     """Length of the answer, so that a liking for long answers can be looked for."""
+    settled: bool = True
+    """Whether it stays as it is; False where a later run asks for it (again)."""
 
     def __post_init__(self) -> None:
         """Refuse a judgement that is neither there nor missing."""

@@ -16,6 +16,7 @@ __all__ = ["QUALITY", "Item", "Quality", "QualityScorer", "check_choice", "open_
 
 QUALITY: dict[str, str] = {
     "exact_match": "hexgate.scorers.text_quality:open_exact_match",
+    "contains": "hexgate.scorers.text_quality:open_contains",
     "token_f1": "hexgate.scorers.text_quality:open_token_f1",
     "distinct": "hexgate.scorers.text_quality:open_distinct",
     "repetition": "hexgate.scorers.text_quality:open_repetition",

@@ -1,4 +1,4 @@
-"""Measures of quality that need nothing but the texts: exact match, token F1, distinct-n, repetition, self-BLEU."""
+"""Measures of quality that need nothing but the texts: answers against references, and diversity."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from hexgate.errors import InputError
 from hexgate.metrics.diversity import distinct, repetition, self_bleu_each
-from hexgate.metrics.qa import TokenVariant, exact_match, token_f1
+from hexgate.metrics.qa import TokenVariant, contains, exact_match, token_f1
 from hexgate.scorers.quality import Item, Quality, check_choice
 
 __all__ = [
     "TextQuality",
+    "open_contains",
     "open_distinct",
     "open_exact_match",
     "open_repetition",
@@ -49,6 +50,16 @@ def open_exact_match(variant: str = TokenVariant.CHARACTER_BAG.value) -> TextQua
         return float(exact_match(item.reply, item.references, variant=kind))
 
     return _against_references("exact_match", variant, measured)
+
+
+def open_contains(variant: str = TokenVariant.CHARACTER_BAG.value) -> TextQuality:
+    """1 where a reference stands in the reply as an unbroken run of its tokens, else 0."""
+    kind = _variant("contains", variant)
+
+    def measured(item: Item) -> float:
+        return float(contains(item.reply, item.references, variant=kind))
+
+    return _against_references("contains", variant, measured)
 
 
 def open_token_f1(variant: str = TokenVariant.CHARACTER_BAG.value) -> TextQuality:

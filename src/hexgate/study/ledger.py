@@ -17,7 +17,7 @@ from hexgate.contract.provenance import utc_now
 from hexgate.errors import EvidenceError, InputError
 from hexgate.study.design import Plan, Run
 from hexgate.study.lines import Lines, lock_folder, read_lines, write_whole
-from hexgate.study.spec import Spec
+from hexgate.study.spec import MAY_CHANGE, Spec
 
 __all__ = ["CALLS", "HEAD", "ITEMS", "RUNS", "VISITS", "Entry", "Ledger", "read_head", "visits_of"]
 
@@ -66,6 +66,7 @@ class Ledger:
         """The folder."""
         self._planned = {run.run_id: run for run in plan.runs}
         self._entries: dict[str, Entry] = {}
+        self._begun: dict[str, dict[str, Any]] = {}
         self._guard = threading.Lock()
         with ExitStack() as opening:
             try:
@@ -133,6 +134,7 @@ class Ledger:
         for row in self._runs.rows():
             run_id, entry = self._entry(row)
             self._entries[run_id] = entry
+        self._begun = visits_of(self.folder / VISITS)
 
     def note_visit(self, row: Mapping[str, Any]) -> None:
         """Keep the begin or the end of a visit.
@@ -142,6 +144,7 @@ class Ledger:
         """
         with self._guard:
             self._visits.append(row)
+            _join(self._begun, row)
 
     def note_call(self, call: int, seconds: float) -> None:
         """Keep how long a call has taken so far.
@@ -162,9 +165,9 @@ class Ledger:
             if self._entries[row["run_id"]].attempt == row["attempt"]:
                 yield row
 
-    def visits(self) -> dict[str, dict[str, Any]]:
+    def visits(self) -> Mapping[str, Mapping[str, Any]]:
         """Every visit by its id: its begin, and under ``end`` its end where it came to it."""
-        return visits_of(self.folder / VISITS)
+        return self._begun
 
     def first_configuration(self, model: str) -> dict[str, Any] | None:
         """The configuration of a model in its first visit; None where there was none."""
@@ -210,11 +213,15 @@ def visits_of(path: Path) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for row in read_lines(path) if path.exists() else ():
-        if row["event"] == "begin":
-            found[row["visit"]] = {**row, "end": None}
-        elif row["visit"] in found:
-            found[row["visit"]]["end"] = row
+        _join(found, row)
     return found
+
+
+def _join(visits: dict[str, dict[str, Any]], row: Mapping[str, Any]) -> None:
+    if row["event"] == "begin":
+        visits[row["visit"]] = {**row, "end": None}
+    elif row["visit"] in visits:
+        visits[row["visit"]]["end"] = row
 
 
 def read_head(folder: Path) -> dict[str, Any] | None:
@@ -274,11 +281,12 @@ def _head(folder: Path, spec: Spec, plan: Plan) -> dict[str, Any]:
 def _another(folder: Path, head: Mapping[str, Any], spec: Spec) -> InputError:
     was: Mapping[str, Any] = head.get("spec") or {}
     now = parse_strict(canonical_bytes(spec.to_json()))
-    differing: Sequence[str] = [name for name in now if was.get(name) != now[name]]
+    differing: Sequence[str] = [name for name in now if name not in MAY_CHANGE and was.get(name) != now[name]]
     return InputError(
         "the folder holds another study",
         where=str(folder / HEAD),
         got=f"a difference in {', '.join(differing)}" if differing else "other items",
-        expected="the spec and the items with which it began; budget, parallel and expect may change",
+        expected="the spec and the items with which it began; budget, parallel, expect, quality, judge and rating "
+        "may change",
         hint="name another --out, or take the change back",
     )

@@ -99,14 +99,12 @@ def read_study(folder: Path, spec_file: Path | None = None) -> Reading:
         )
     visits = visits_of(folder / VISITS)
     marks = read_marks(folder)
-    newest: dict[str, Mapping[str, Any]] = {}
-    if (folder / RUNS).exists():
-        newest = {row["run_id"]: row for row in read_lines(folder / RUNS)}
-    records = tuple(
-        full_record(row, head, visits.get(row["visit"]), marks.of(row))
-        for run in plan.runs
-        if (row := newest.get(run.run_id)) is not None
-    )
+    try:
+        records = _records(folder, head, plan, visits, marks)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise EvidenceError(
+            f"a line of the ledger is none of ours ({error!r})", where=str(folder / RUNS)
+        ) from None
     return Reading(
         folder=folder,
         head=head,
@@ -117,4 +115,21 @@ def read_study(folder: Path, spec_file: Path | None = None) -> Reading:
         records=records,
         visits=visits,
         marks=marks,
+    )
+
+
+def _records(
+    folder: Path,
+    head: Mapping[str, Any],
+    plan: Plan,
+    visits: Mapping[str, Mapping[str, Any]],
+    marks: Marks,
+) -> tuple[Mapping[str, Any], ...]:
+    newest: dict[str, Mapping[str, Any]] = {}
+    if (folder / RUNS).exists():
+        newest = {row["run_id"]: row for row in read_lines(folder / RUNS)}
+    return tuple(
+        full_record(row, head, visits.get(row["visit"]), marks.of(row))
+        for run in plan.runs
+        if (row := newest.get(run.run_id)) is not None
     )

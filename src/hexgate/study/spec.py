@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hexgate.contract.canonical import canonical_bytes, sha256_bytes
+from hexgate.study.quality_spec import JudgedBy, QualitySpec
+from hexgate.study.rating_spec import RatingSpec
 
 __all__ = [
+    "MAY_CHANGE",
     "Budget",
     "Clean",
     "Cold",
@@ -23,7 +26,7 @@ __all__ = [
     "TaskSpec",
 ]
 
-_MAY_CHANGE = ("budget", "parallel", "expect")
+MAY_CHANGE = ("budget", "parallel", "expect", "quality", "judge", "rating")
 """What a study may be resumed with although it differs: no run is another by it."""
 
 
@@ -195,8 +198,8 @@ class Spec:
     """How a run is kept from what the server remembers."""
     resources_hz: float = 5.0
     """Samples of resources a second."""
-    power_hz: float = 10.0
-    """Readings of power a second."""
+    power_hz: float | None = None
+    """Readings of power a second; None for what the meters are worth."""
     meters: tuple[str, ...] | None = None
     """Energy meters to read; None for all that this machine may have."""
     parallel: int = 1
@@ -207,6 +210,12 @@ class Spec:
     """Where it ends although runs are left."""
     expect: Expected = Expected()
     """What the estimate assumes."""
+    quality: tuple[QualitySpec, ...] = ()
+    """The measures that mark its runs."""
+    judge: JudgedBy | None = None
+    """The model that judges its replies; None where the study names none."""
+    rating: RatingSpec | None = None
+    """How its models are rated; None where the study does not say."""
     folder: Path = Path()
     """The folder that paths of items are relative to."""
 
@@ -228,7 +237,9 @@ class Spec:
         return cls(
             **{
                 **block,
-                "models": tuple(ModelSpec(**{**one, "domains": tuple(one["domains"])}) for one in block["models"]),
+                "models": tuple(
+                    ModelSpec(**{**one, "domains": tuple(one["domains"])}) for one in block["models"]
+                ),
                 "tasks": tuple(TaskSpec(**one) for one in block["tasks"]),
                 "loads": tuple(LoadSpec(**one) for one in block["loads"]),
                 "request": RequestSpec(**{**block["request"], "stop": tuple(block["request"]["stop"])}),
@@ -238,12 +249,15 @@ class Spec:
                 "meters": None if meters is None else tuple(meters),
                 "budget": Budget(**block["budget"]),
                 "expect": Expected(**block["expect"]),
+                "quality": tuple(QualitySpec.from_json(one) for one in block.get("quality", ())),
+                "judge": None if block.get("judge") is None else JudgedBy.from_json(block["judge"]),
+                "rating": None if block.get("rating") is None else RatingSpec.from_json(block["rating"]),
             }
         )
 
     def sha256(self) -> str:
         """Digest of all that makes a run what it is."""
-        block = {name: value for name, value in self.to_json().items() if name not in _MAY_CHANGE}
+        block = {name: value for name, value in self.to_json().items() if name not in MAY_CHANGE}
         return sha256_bytes(canonical_bytes(block))
 
     def model(self, name: str) -> ModelSpec:

@@ -9,8 +9,11 @@ from typing import Any, Protocol
 
 from hexgate.errors import HexgateError, InputError
 from hexgate.meters.base import METERS
+from hexgate.study.gguf_target import gguf_models, is_gguf
 from hexgate.study.keys import Keys
 from hexgate.study.plain_yaml import read_plain_yaml
+from hexgate.study.quality_spec import read_judge, read_quality
+from hexgate.study.rating_spec import read_rating
 from hexgate.study.spec import (
     Budget,
     Clean,
@@ -31,7 +34,7 @@ __all__ = ["model_address", "read_spec"]
 
 VERSION = 1
 _MOST_RUNS = 10_000
-_TARGETS = "an OpenAI-compatible server (http://host:port/v1) or ollama://host:port/NAME"
+_TARGETS = "an OpenAI-compatible server (http://host:port/v1), ollama://host:port/NAME or gguf:FILE"
 _CLEAN = {one.value: one for one in Clean}
 _COLD = {one.value: one for one in Cold}
 _ON, _OFF = (True, "on"), (False, "off")
@@ -59,13 +62,18 @@ def read_spec(path: Path) -> Spec:
             got=repr(version),
             expected=str(VERSION),
         )
+    tasks = tuple(_task(one) for one in keys.each("tasks"))
+    names = [task.name for task in tasks]
+    request = _request(keys.below("request"))
     spec = Spec(
         name=keys.text("name"),
         seed=keys.whole("seed", 0, least=0, most=2**63 - 1),
-        models=tuple(_model(one) for one in keys.each("models")),
-        tasks=tuple(_task(one) for one in keys.each("tasks")),
+        models=tuple(
+            model for one in keys.each("models") for model in _models(one, path.parent, request.num_ctx)
+        ),
+        tasks=tasks,
         loads=tuple(_load(one) for one in keys.each("loads")),
-        request=_request(keys.below("request")),
+        request=request,
         runs=keys.whole("runs", 5, least=1, most=_MOST_RUNS),
         warmup=keys.whole("warmup", 3, least=0, most=1000),
         idle_s=keys.number("idle_s", 10.0, most=3600.0),
@@ -73,12 +81,15 @@ def read_spec(path: Path) -> Spec:
         clean=_CLEAN[keys.choice("clean", _CLEAN, Clean.UNLOAD.value)],
         cold=_COLD[keys.choice("cold", _COLD, Cold.NONCE.value)],
         resources_hz=keys.number("resources_hz", 5.0, above=True, most=100.0),
-        power_hz=keys.number("power_hz", 10.0, above=True, most=1000.0),
+        power_hz=keys.number_or_none("power_hz", above=True, most=1000.0),
         meters=_meters(keys),
         parallel=keys.whole("parallel", 1, least=1, most=256),
         timeout_s=keys.number("timeout_s", 300.0, above=True, most=MOST_TIMEOUT_S),
         budget=_budget(keys.below("budget")),
         expect=_expected(keys.below("expect")),
+        quality=read_quality(keys, names, path.parent),
+        judge=read_judge(keys, names),
+        rating=read_rating(keys, names),
         folder=path.parent,
     )
     keys.end()
@@ -107,7 +118,8 @@ def model_address(model: ModelSpec) -> Address:
     return address
 
 
-def _model(keys: Keys) -> ModelSpec:
+def _models(keys: Keys, folder: Path, num_ctx: int | None) -> tuple[ModelSpec, ...]:
+    """One entry of the list: a model at a server, or one for each file that its target means."""
     target = keys.text("target")
     name, served = keys.text_or_none("name"), keys.text_or_none("model")
     unnamed = ModelSpec(
@@ -124,6 +136,8 @@ def _model(keys: Keys) -> ModelSpec:
         options=keys.plain("options"),
     )
     keys.end()
+    if is_gguf(unnamed.target):
+        return gguf_models(unnamed, keys, folder, num_ctx)
     try:
         address = model_address(unnamed)
     except HexgateError as error:
@@ -137,10 +151,10 @@ def _model(keys: Keys) -> ModelSpec:
             hint="take them out, and name the environment variable of the key with api_key_env",
         )
     if unnamed.name:
-        return unnamed
+        return (unnamed,)
     if not address.model:
         keys.refuse("name", "the model has no name", got="nothing", expected="a name for it in the study")
-    return replace(unnamed, name=address.model)
+    return (replace(unnamed, name=address.model),)
 
 
 def _task(keys: Keys) -> TaskSpec:
