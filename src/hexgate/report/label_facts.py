@@ -101,7 +101,13 @@ _VALUES_ZH: Mapping[str, str] = {
     "module": "模组",
     "node": "整机",
     "wall": "电源插座",
+    "package": "CPU 封装",
+    "dram": "内存",
+    "psys": "平台",
+    "host": "整机",
+    "none": "无",
     "sequential": "逐个请求",
+    "parallel": "与其他模型同时",
     "cold": "冷(未缓存)",
     "warm": "热(已缓存)",
     "gross": "总能耗",
@@ -133,7 +139,9 @@ def said(fact: Fact, facts: Mapping[str, Any], lang: Lang) -> str:
             shown += f" ({low} – {high})"
         return shown
     shown = clean(value, 200)
-    return _VALUES_ZH.get(shown, shown) if lang == "zh" and fact.key in _TRANSLATED else shown
+    if lang == "en" or fact.key not in _TRANSLATED:
+        return shown
+    return " + ".join(_VALUES_ZH.get(part, part) for part in shown.split(" + "))
 
 
 def label_facts(rating: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
