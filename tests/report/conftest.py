@@ -369,7 +369,20 @@ def energy() -> Json:
                 joules / requests, 0.0012, 40, "cluster_bootstrap", "cluster bootstrap over prompts"
             )
         },
-        missing={"output_tokens": "a predictor gives no tokens", "energy_per_token_j": "there are no tokens"},
+        missing={
+            "output_tokens": "a predictor gives no tokens",
+            "energy_per_token_j": "there are no tokens",
+            **dict.fromkeys(
+                (
+                    "accepted",
+                    "accepted_ratio",
+                    "energy_per_accepted_j",
+                    "accepted_per_joule",
+                    "truncated_ratio",
+                ),
+                "only a study tells",
+            ),
+        },
     )
 
 

@@ -1,0 +1,252 @@
+"""What the report of a study counts: means, intervals, what may be compared, and which load is worth its cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hexgate.report.study_fields import fields
+from hexgate.report.study_figures import (
+    FAILED,
+    MOST_CELLS,
+    Measured,
+    Row,
+    StudyFigures,
+    figure,
+    quality_key,
+    study_figures,
+)
+from hexgate.report.study_judge import judged_groups, noise_of
+from hexgate.report.study_levels import choices
+from hexgate.stats.bootstrap import cluster_bootstrap
+from hexgate.study.reading import Reading
+from support.readings import MODELS, Model, synthetic
+
+JUDGE = Measured("judge", True, frozenset({"t"}), 10.0)
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Reading:
+    made = synthetic(tmp_path_factory.mktemp("study"), questions=6, runs=2, failing=0.05)
+    return made.reading()
+
+
+@pytest.fixture(scope="module")
+def study(reading: Reading) -> StudyFigures:
+    return study_figures(reading)
+
+
+def row(
+    model: str, item: str, load: str = "L", *, device: str = "d", scope: str = "board", **values: float
+) -> Row:
+    own = {quality_key("judge") if key == "judge" else key: value for key, value in values.items()}
+    return Row(model, "t", load, item, True, own, {}, device, scope, False)
+
+
+def of_rows(rows: list[Row], study: StudyFigures, **changes: Any) -> StudyFigures:
+    models = tuple(replace(study.models[0], model=name) for name in dict.fromkeys(one.model for one in rows))
+    return replace(study, rows=tuple(rows), models=models, **changes)
+
+
+def test_means_are_of_answered_runs_and_every_lack_has_its_reason(
+    reading: Reading, study: StudyFigures
+) -> None:
+    for group in study.models:
+        own = [one for one in reading.records if one["model"] == group.model]
+        energies = [one["energy"]["gross_j"] for one in own if one["status"] == "ok"]
+        found = group.figures["energy_j"]
+        assert found.mean == pytest.approx(math.fsum(energies) / len(energies))
+        assert found.n == len(energies)
+        assert group.planned == group.over == len(own)
+        assert group.failed == len(own) - len(energies) > 0
+        assert dict(found.missing) == {FAILED: group.failed}
+        judged = group.figures[quality_key("judge")]
+        assert judged.n + sum(dict(judged.missing).values()) == len(own)
+
+
+def test_an_interval_is_the_cluster_bootstrap_over_questions(study: StudyFigures) -> None:
+    rows = [one for one in study.rows if one.model == MODELS[0].name and "energy_j" in one.values]
+    rows.sort(key=lambda one: one.question)
+    values = [one.values["energy_j"] for one in rows]
+    expected = cluster_bootstrap(
+        values, [1.0] * len(values), [one.question for one in rows], what="the mean of energy_j"
+    )
+    found = study.models[0].figures["energy_j"]
+    assert found.interval is not None
+    assert found.ends == pytest.approx((expected.low, expected.high))
+    assert found.interval.n == expected.n == 12
+    assert found.over == "questions"
+
+
+def test_one_question_has_an_interval_over_its_repeats_alone() -> None:
+    alone = figure([row("m", "a", energy_j=value) for value in (1.0, 2.0, 4.0)], "energy_j")
+    assert (alone.over, alone.n) == ("repeats", 3)
+    single = figure([row("m", "a", energy_j=1.0)], "energy_j")
+    assert (single.mean, single.interval, single.over) == (1.0, None, None)
+    nothing = figure([], "energy_j")
+    assert (nothing.mean, nothing.n) == (None, 0)
+
+
+def test_a_group_of_each_kind_in_the_order_of_the_study(study: StudyFigures) -> None:
+    assert [group.model for group in study.models] == [model.name for model in MODELS]
+    assert len(study.by_load) == 20
+    assert len(study.by_task) == 8
+    assert len(study.cells) == 40
+    assert study.cells_left_out == 0
+    assert {group.planned for group in study.cells} == {12}
+
+
+def test_a_table_of_very_many_cells_ends(tmp_path: Path) -> None:
+    names = [f"t{place}" for place in range(30)]
+    models = [replace(MODELS[0], name=f"m{place}") for place in range(8)]
+    made = synthetic(tmp_path, models=models, tasks=names, levels=("a", "b"), questions=1, done=0.0)
+    study = study_figures(made.reading())
+    assert len(study.cells) == MOST_CELLS
+    assert study.cells_left_out == 480 - MOST_CELLS
+
+
+class TestFields:
+    """What may stand on one chart."""
+
+    def test_dots_are_of_the_questions_that_all_have(self, study: StudyFigures) -> None:
+        rows = [row(name, item, energy_j=1.0, judge=5.0) for name in "ab" for item in "xyz"]
+        rows.append(row("a", "w", energy_j=100.0, judge=0.0))
+        (field,) = fields(of_rows(rows, study), JUDGE, "suite", by_load=False)
+        assert (field.shared, field.most) == (3, 4)
+        assert [dot.energy.mean for dot in field.dots] == [1.0, 1.0]
+        assert all(dot.on_front for dot in field.dots)
+
+    def test_a_model_with_few_questions_is_left_out_and_said(self, study: StudyFigures) -> None:
+        rows = [row("a", str(item), energy_j=1.0, judge=5.0) for item in range(10)]
+        rows.append(row("b", "3", energy_j=1.0, judge=5.0))
+        (field,) = fields(of_rows(rows, study), JUDGE, "suite", by_load=False)
+        assert [dot.model for dot in field.dots] == ["a"]
+        assert field.left_out[0].en == "b is not on it: it has 1 of 10 questions."
+
+    def test_another_device_or_scope_is_another_chart(self, study: StudyFigures) -> None:
+        rows = [
+            row("a", "x", energy_j=1.0, judge=5.0),
+            row("b", "x", energy_j=1.0, judge=5.0, scope="board+package"),
+            row("c", "x", energy_j=1.0, judge=5.0, device="e"),
+        ]
+        found = fields(of_rows(rows, study), JUDGE, "suite", by_load=False)
+        assert [(one.basis.device, one.basis.scope) for one in found] == [
+            ("d", "board"),
+            ("d", "board+package"),
+            ("e", "board"),
+        ]
+
+    def test_a_model_of_two_scopes_is_on_no_chart(self, study: StudyFigures) -> None:
+        rows = [row("a", "x", energy_j=1.0, judge=5.0), row("a", "y", energy_j=1.0, judge=5.0, scope="host")]
+        rows += [row("b", item, energy_j=2.0, judge=5.0) for item in "xy"]
+        found = fields(of_rows(rows, study), JUDGE, "suite", by_load=False)
+        assert [[dot.model for dot in one.dots] for one in found] == [["b"], []]
+        assert all("several devices or meters" in one.left_out[0].en for one in found)
+
+    def test_no_question_in_common_is_no_chart(self, study: StudyFigures) -> None:
+        rows = [row("a", "x", energy_j=1.0, judge=5.0), row("b", "y", energy_j=1.0, judge=5.0)]
+        (field,) = fields(of_rows(rows, study), JUDGE, "suite", by_load=False)
+        assert (field.dots, field.shared) == ((), 0)
+
+    @pytest.mark.parametrize(("higher", "front"), [(True, ["a", "c"]), (False, ["a"])])
+    def test_the_front(self, study: StudyFigures, higher: bool, front: list[str]) -> None:
+        figures = {"a": (1.0, 5.0), "b": (2.0, 5.0), "c": (3.0, 6.0), "d": (4.0, 5.5)}
+        rows = [row(name, "x", energy_j=joules, judge=quality) for name, (joules, quality) in figures.items()]
+        (field,) = fields(
+            of_rows(rows, study), replace(JUDGE, higher_is_better=higher), "suite", by_load=False
+        )
+        assert [dot.model for dot in field.dots if dot.on_front] == front
+
+    def test_by_load_a_question_is_the_same_at_each(self, reading: Reading, study: StudyFigures) -> None:
+        (field,) = fields(study, study.measures[0], reading.plan.sha256(), by_load=True)
+        assert len(field.dots) == 20
+        assert field.shared <= field.most == 12
+
+
+class TestLevels:
+    """The load that is worth its cost."""
+
+    def levels(
+        self, study: StudyFigures, values: Mapping[str, tuple[float, float]], questions: int = 12
+    ) -> Any:
+        rows = [
+            row("m", str(item), load, energy_j=joules, judge=quality + 0.01 * (item % 2))
+            for load, (joules, quality) in values.items()
+            for item in range(questions)
+        ]
+        (found,) = choices(of_rows(rows, study), JUDGE)
+        return found
+
+    def test_the_three_picks(self, study: StudyFigures) -> None:
+        found = self.levels(
+            study, {"L0": (10.0, 4.0), "L1": (20.0, 7.0), "L2": (40.0, 7.0), "L3": (80.0, 8.0)}
+        )
+        assert (found.best, found.thrifty, found.enough) == ("L3", "L0", "L3")
+        found = self.levels(study, {"L0": (10.0, 7.0), "L1": (20.0, 7.0)})
+        assert (found.best, found.enough, found.why) == ("L0", "L0", None)
+
+    def test_alike_means_paired_and_cheap_wins(self, study: StudyFigures) -> None:
+        noise = [0.5, -0.5, 0.4, -0.4, 0.3, -0.3, 0.2, -0.2, 0.1, -0.1, 0.05, 0.0]
+        rows = [row("m", str(item), "L0", energy_j=10.0, judge=6.0 + noise[item]) for item in range(12)]
+        rows += [row("m", str(item), "L1", energy_j=30.0, judge=6.01 - noise[item]) for item in range(12)]
+        (found,) = choices(of_rows(rows, study), JUDGE)
+        assert found.enough == "L0"
+
+    def test_few_questions_say_nothing(self, study: StudyFigures) -> None:
+        found = self.levels(study, {"L0": (10.0, 7.0), "L1": (20.0, 7.0)}, questions=9)
+        assert found.enough is None
+        assert found.why.en == "9 questions in common, at least 10 are needed"
+
+    def test_without_energy_the_cost_is_tokens(self, study: StudyFigures) -> None:
+        rows = [
+            row("m", str(item), load, prompt_tokens=tokens, output_tokens=100.0, judge=6.0)
+            for load, tokens in (("L0", 10.0), ("L1", 500.0))
+            for item in range(12)
+        ]
+        (found,) = choices(of_rows(rows, study), JUDGE)
+        assert (found.thrifty, found.enough) == ("L0", "L0")
+
+
+def test_the_judge_by_model_and_load(reading: Reading) -> None:
+    groups = judged_groups(reading)
+    assert len(groups) == 20
+    for one in groups:
+        assert one.runs == len(one.totals) + sum(one.missing.values()) == 24
+        for place, total in enumerate(one.totals):
+            parts = [
+                one.parts[name][place] for name in ("factuality", "helpfulness", "structure", "conciseness")
+            ]
+            assert sum(parts) == total
+
+
+def test_judge_noise_is_pooled_over_answers_that_were_judged_again(reading: Reading, tmp_path: Path) -> None:
+    found = noise_of(reading)
+    assert found is not None
+    spread, answers = found
+    again = [
+        sum(one.values())
+        for record in reading.records
+        for one in record["quality"]["judge"]["parts"].get("repeats", [])
+    ]
+    assert answers == len(again) / 3 > 10
+    squares = 0.0
+    for first in range(0, len(again), 3):
+        mean = sum(again[first : first + 3]) / 3
+        squares += sum((value - mean) ** 2 for value in again[first : first + 3])
+    assert spread == pytest.approx(math.sqrt(squares / (2 * answers)))
+    assert noise_of(synthetic(tmp_path, questions=1, measures=()).reading()) is None
+
+
+def test_a_study_without_energy_or_quality_has_no_number_for_it(tmp_path: Path) -> None:
+    made = synthetic(tmp_path, models=[Model("m")], energy=False, measures=(), questions=2)
+    study = study_figures(made.reading())
+    assert not study.has_energy
+    assert study.measures == ()
+    found = study.models[0].figures["energy_j"]
+    assert (found.mean, found.n) == (None, 0)
+    assert found.missing[0][0].startswith("no power meter can be read")
