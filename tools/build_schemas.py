@@ -41,6 +41,7 @@ def build(indicator: str) -> dict[str, Any]:
         "x-headline": part["x-headline"],
         "x-own": list(part["properties"]),
         "x-evidence": part["x-evidence"],
+        **{key: part[key] for key in ("x-evidence-of",) if key in part},
         "x-identities": part["x-identities"],
         "$defs": part.get("$defs", {}) | envelope["$defs"],
     }

@@ -48,7 +48,9 @@ def lacking_evidence(artifact: Mapping[str, Any]) -> list[str]:
     """The evidence that every complete native artifact of its indicator names, and this one does not."""
     if artifact["status"] != "complete" or artifact["trust"] != "native":
         return []
-    needed: list[str] = load_schema(artifact["indicator"])["x-evidence"]
+    contract = load_schema(artifact["indicator"])
+    source = str(artifact["method"].get("source"))
+    needed: list[str] = contract.get("x-evidence-of", {}).get(source, contract["x-evidence"])
     return [name for name in needed if name not in artifact["evidence"]]
 
 

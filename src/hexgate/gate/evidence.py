@@ -20,6 +20,8 @@ _OTHER_OUTPUTS = (
     *("hexgate/verdict/", "hexgate/card/"),
     *("hexgate/load_statistics/", "hexgate/load_search/", "hexgate/load_sweep/"),
 )
+_ROWS = {"power_efficiency": "study_runs"}
+"""What the rows of an indicator are called, where it is not `samples`."""
 _SHARD = "hexgate/load_shard/"
 _OURS = b'"hexgate/'
 
@@ -89,7 +91,7 @@ class EvidenceSet:
     part_faults: tuple[PartFault, ...] = ()
     """What is wrong with the parts of collected runs."""
     samples: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    """Rows of the evidence named `samples`, by artifact id, where they were asked for."""
+    """Rows of samples, or of the runs of a study, by artifact id, where they were asked for."""
 
     def of(self, indicator: str) -> tuple[Exhibit, ...]:
         """The artifacts of one indicator."""
@@ -232,10 +234,11 @@ def _faults(artifact: Artifact) -> tuple[FileFault, ...]:
 
 
 def _samples(artifact: Artifact) -> dict[str, Sequence[Mapping[str, Any]]]:
-    if "samples" not in artifact.data["evidence"]:
+    name = _ROWS.get(artifact.indicator, "samples")
+    if name not in artifact.data["evidence"]:
         return {}
     try:
-        return {str(artifact.data["artifact_id"]): tuple(artifact.evidence().rows("samples"))}
+        return {str(artifact.data["artifact_id"]): tuple(artifact.evidence().rows(name))}
     except EvidenceError:
         # Rows that cannot be read cannot be paired; the digest says that they are what was measured.
         return {}

@@ -1,6 +1,7 @@
 """Candidate and baseline compared item by item, where both left the rows and saw the same items.
 
-Known for the measures of `accuracy_f1` that its rows (id, label, prediction, error) decide: `exact_match` and `f1`.
+Known for the measures of `accuracy_f1` that its rows (id, label, prediction, error) decide, `exact_match` and `f1`, and
+for those of `power_efficiency` that the runs of a study decide (`pairing_study`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hexgate.gate.case import Case
 from hexgate.gate.evidence import Exhibit
+from hexgate.gate.pairing_study import STUDY_MEASURES, paired_study_loss
 from hexgate.gate.policy import Comparator, Mode, Policy, Rule
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["paired_loss", "samples_needed"]
 
 _INDICATOR = "accuracy_f1"
+_ENERGY = "power_efficiency"
 _MEASURES = ("exact_match", "f1")
 _MOST_CELLS = 20_000
 """Cells of a table of label by prediction by prediction that can be resampled in seconds."""
@@ -29,36 +32,47 @@ _SAME = 1e-9
 
 def samples_needed(policy: Policy) -> tuple[str, ...]:
     """Indicators whose rows a policy's comparisons want: what to give `load_evidence` as `samples_of`."""
-    wanted = any(
-        rule.indicator == _INDICATOR
-        and rule.measure in _MEASURES
-        and rule.comparator is Comparator.MAX_LOSS
-        and rule.mode is Mode.INTERVAL
-        for rule in policy.rules
+    compared = [
+        rule for rule in policy.rules if rule.comparator.needs_baseline and rule.mode is Mode.INTERVAL
+    ]
+    by_item = any(
+        rule.indicator == _INDICATOR and rule.measure in _MEASURES and rule.comparator is Comparator.MAX_LOSS
+        for rule in compared
     )
-    return (_INDICATOR,) if wanted else ()
+    by_question = any(rule.indicator == _ENERGY and rule.measure in STUDY_MEASURES for rule in compared)
+    return (*([_INDICATOR] if by_item else []), *([_ENERGY] if by_question else []))
 
 
 def paired_loss(rule: Rule, candidate: Exhibit, baseline: Exhibit, case: Case) -> tuple[Interval | None, str]:
-    """The interval of baseline - candidate over the same items, or None and why there is none."""
-    if rule.indicator != _INDICATOR or rule.measure not in _MEASURES:
-        return None, "no rows decide this measure"
-    if rule.comparator is not Comparator.MAX_LOSS:
-        return None, "a loss in proportion is not resampled"
+    """The interval of the loss over the same items or questions, or None and why there is none."""
+    of_study = rule.measure in STUDY_MEASURES and "study_runs" in candidate.data["evidence"]
+    if not of_study and (why_not := _undecided_by_rows(rule)) is not None:
+        return None, why_not
     kept = case.baseline.samples if case.baseline is not None else {}
     old, new = kept.get(baseline.artifact_id), case.evidence.samples.get(candidate.artifact_id)
     if old is None or new is None:
         return None, "the rows of both are not at hand"
-    published = baseline.data[rule.measure] - candidate.data[rule.measure]
+    level = case.policy.confidence
     try:
+        if of_study:
+            found = paired_study_loss(rule, candidate, baseline, (old, new), level)
+            return (None, found) if isinstance(found, str) else (found, "")
+        published = baseline.data[rule.measure] - candidate.data[rule.measure]
         pairs = _pairs(old, new)
         score, classes = _score(rule.measure, candidate.data["method"], pairs)
-        return _bootstrap(rule, published, _joint(pairs, classes), score, case.policy.confidence), ""
+        return _bootstrap(rule, published, _joint(pairs, classes), score, level), ""
     except _Unpaired as error:
         return None, str(error)
     except (KeyError, TypeError, ValueError):
         # Another tool's rows, or another definition's method block: nothing that speaks against the artifact.
-        return None, "rows or method are not those of a classification"
+        return None, f"rows or method are not those of a {'study' if of_study else 'classification'}"
+
+
+def _undecided_by_rows(rule: Rule) -> str | None:
+    """Why rows of samples say nothing of a rule's measure; None where they do."""
+    if rule.indicator != _INDICATOR or rule.measure not in _MEASURES:
+        return "no rows decide this measure"
+    return None if rule.comparator is Comparator.MAX_LOSS else "a loss in proportion is not resampled"
 
 
 class _Unpaired(Exception):

@@ -23,6 +23,8 @@ UNITS: Mapping[str, Mapping[str, str]] = {
     "rps": {"en": "req/s", "zh": "请求/s"},
     "J/request": {"en": "J/req", "zh": "J/请求"},
     "requests/J": {"en": "req/J", "zh": "请求/J"},
+    "J/answer": {"en": "J/answer", "zh": "J/回答"},
+    "answers/J": {"en": "answers/J", "zh": "回答/J"},
     "tokens/s": {"en": "tokens/s", "zh": "token/s"},
     "input": {"en": "input units", "zh": "输入单位"},
 }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -18,7 +16,9 @@ from hexgate.contract.evidence import EvidenceReader, EvidenceWriter, RowWriter
 from hexgate.errors import InputError
 from hexgate.indicators.base import Counts, Figures, Job, Method, option
 from hexgate.indicators.load_evidence import LoadEvidence, load_evidence
+from hexgate.indicators.power_interval import widened
 from hexgate.indicators.power_reading import IDLE, PowerReading, uncertainty
+from hexgate.indicators.power_study import STUDY, study_figures
 from hexgate.indicators.workload import carry_out, mode_option, tokens_option, workload
 from hexgate.load.measures.tokens import one_source, output_tokens
 from hexgate.load.plans.plan import closed_loop
@@ -50,6 +50,7 @@ _ENERGY_MEASURES = (
     "energy_per_token_j",
     "requests_per_joule",
 )
+_OF_STUDIES = ("accepted", "accepted_ratio", "energy_per_accepted_j", "accepted_per_joule", "truncated_ratio")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,9 @@ class PowerEfficiency:
         _idle(IDLE[1], chosen.idle_s, job, marks)
 
     def figures(self, method: Method, evidence: EvidenceReader) -> Figures:
-        """Energy of the work, from a meter where one was read, else from declared watts, else null."""
+        """Energy of the work, from a meter where one was read, else from declared watts, else null; or of a study."""
+        if method.get("source") == STUDY:
+            return study_figures(method, evidence)
         load = load_evidence(evidence)
         counts = load.counts(load.plan.timed)
         rows = {row["name"]: row for row in evidence.rows("windows")}
@@ -132,7 +135,8 @@ class PowerEfficiency:
         work = windows.get("work")
         served = _Served.of(load)
         values: dict[str, Any] = {
-            **dict.fromkeys(("meter", "scope", "power_series", "uncertainty", *_ENERGY_MEASURES)),
+            **dict.fromkeys(("meter", "scope", "power_series", "uncertainty", "study")),
+            **dict.fromkeys((*_ENERGY_MEASURES, *_OF_STUDIES)),
             "measurement": Basis.NOT_MEASURED.value,
             "duration_s": None if work is None else work.seconds,
             "requests": counts.succeeded,
@@ -140,9 +144,13 @@ class PowerEfficiency:
             "cpu_seconds": None if work is None else rows["work"]["cpu_s"],
             "domains": [],
         }
-        missing = dict.fromkeys(
-            ("output_tokens", "energy_per_token_j"), "no reply has tokens that can be counted"
-        ) | {"requests_per_joule": "the energy is 0"}
+        missing = {
+            **dict.fromkeys(
+                ("output_tokens", "energy_per_token_j"), "no reply has tokens that can be counted"
+            ),
+            **dict.fromkeys(_OF_STUDIES, "only a study tells"),
+            "requests_per_joule": "the energy is 0",
+        }
         intervals: dict[str, Interval] = {}
         cannot: dict[str, str] = {}
         reading = PowerReading.of(method, evidence, windows)
@@ -321,32 +329,7 @@ def _interval(
         costs.append(drawn.energy_j / requests)
     what = "energy per request by cell" + (" of the steady state" if several else "")
     spread = batch_means(costs, level=method["confidence"], what=what)
-    return {"energy_per_request_j": _widened(spread, point, energy.sensor_j / energy.energy_j)}
-
-
-def _widened(drawn: Interval, point: float, sensor: float) -> Interval:
-    """The interval around the ratio of the sums, with the sensor's relative standard uncertainty in it."""
-    normal, miss = NormalDist(), 1.0 - drawn.level
-    two_sided, one_sided = (normal.inv_cdf(1.0 - share) * sensor * point for share in (miss / 2.0, miss))
-
-    def below(bound: float | None, error: float) -> float | None:
-        # What costs energy cannot give it back.
-        return None if bound is None else max(0.0, point - math.hypot(max(0.0, point - bound), error))
-
-    def above(bound: float | None, error: float) -> float | None:
-        return None if bound is None else point + math.hypot(max(0.0, bound - point), error)
-
-    method = f"{drawn.method}; widened to hold the ratio of the sums where needed"
-    if sensor:
-        method += f"; in quadrature with the sensor's relative standard uncertainty of {sensor:.4g}, taken as normal"
-    return replace(
-        drawn,
-        low=below(drawn.low, two_sided),
-        high=above(drawn.high, two_sided),
-        lower_bound=below(drawn.lower_bound, one_sided),
-        upper_bound=above(drawn.upper_bound, one_sided),
-        method=method,
-    )
+    return {"energy_per_request_j": widened(spread, point, energy.sensor_j / energy.energy_j, "the sensor's")}
 
 
 def _faults(load: LoadEvidence, counts: Counts) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ class Sheet:
             "method": self.method(evidence),
             "environment": {**self.run.environment, **({} if observed is None else {"observed": observed})},
             "resources": resources_block(EvidenceReader(evidence.folder, entries)),
-            "provenance": {**self.run.provenance, "plan_sha256": plan.sha256 if plan else None},
+            "provenance": {**self.run.provenance, **({"plan_sha256": plan.sha256} if plan else {})},
             "evidence": entries,
             "trust": "native",
             "run_id": self.run.run_id,
@@ -203,11 +203,11 @@ def resources_block(evidence: EvidenceReader) -> Mapping[str, Any]:
     """The block `resources` of an artifact, computed from its evidence."""
     if "resources" not in evidence.names:
         of_shards = any(name.startswith("resources_") for name in evidence.names)
-        reason = (
-            "each shard sampled its own host; the samples are in the evidence"
-            if of_shards
-            else "no resource was sampled"
-        )
+        reason = "no resource was sampled"
+        if of_shards:
+            reason = "each shard sampled its own host; the samples are in the evidence"
+        elif "study_runs" in evidence.names:
+            reason = "resources were sampled run by run: the records of the study have them"
         return {"missing": {"all": reason}}
     summary = summarise_resources(evidence.rows("resources"))
     # The samples are those of the whole run, so there is no window that they could fail to cover.

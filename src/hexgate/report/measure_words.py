@@ -309,6 +309,27 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "net_energy_per_request_j": ("Net energy per request", "每请求净能量", "net_energy_j / requests。"),
         "energy_per_token_j": ("Energy per token", "每 token 能量", "energy_j / output_tokens。"),
         "requests_per_joule": ("Requests per joule", "每焦耳请求数", "requests / energy_j。"),
+        "accepted": (
+            "Accepted",
+            "被接受数",
+            "按研究的接受规则被接受的回答数；没有规则则为空。",
+        ),
+        "accepted_ratio": (
+            "Accepted share",
+            "接受率",
+            "accepted 占有规则的任务中已执行运行的比例；没有回答或没有评分的运行视为未被接受。",
+        ),
+        "energy_per_accepted_j": (
+            "Energy per accepted",
+            "每个被接受回答能量",
+            "同样这些运行（含失败）的总能量除以 accepted。",
+        ),
+        "accepted_per_joule": (
+            "Accepted per joule",
+            "每焦耳被接受数",
+            "1 / energy_per_accepted_j。廉价而少有正确的模型此值也高，不可单独用于判定。",
+        ),
+        "truncated_ratio": ("Truncated share", "截断比例", "研究中因达到最大长度而被截断的回答的比例。"),
         "cpu_seconds": ("CPU time", "CPU 时间", "被测进程在计时负载中的 CPU 时间。"),
     },
 }

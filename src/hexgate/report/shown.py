@@ -16,7 +16,7 @@ from hexgate.report.text import Both, same
 __all__ = ["Shown", "interval_of", "is_estimated", "n_of", "shown"]
 
 _OF_WINDOWS = re.compile(r"over (\d+) windows")
-_ENERGY = frozenset({"J", "W", "J/request", "J/token", "requests/J"})
+_ENERGY = frozenset({"J", "W", "J/request", "J/token", "requests/J", "J/answer", "answers/J"})
 
 
 @dataclass(frozen=True)

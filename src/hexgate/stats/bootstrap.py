@@ -39,6 +39,7 @@ __all__ = [
     "confusion_bootstrap",
     "mean_bootstrap",
     "paired_confusion_bootstrap",
+    "sums_bootstrap",
 ]
 
 Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
@@ -223,6 +224,47 @@ def cluster_bootstrap(
         span=None,
         family=Family.CLUSTER_BOOTSTRAP,
         method=f"cluster bootstrap of {what} over {len(places)} clusters, {_stream(resamples, seed)}",
+    )
+
+
+def sums_bootstrap(
+    sums: NDArray[np.float64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    point: float,
+    what: str,
+) -> Interval:
+    """Bootstrap of a statistic of several sums over clusters; a cluster is drawn with all of its sums.
+
+    For two measurements of the same clusters, such as the energies of two models for the same questions: what a cluster
+    has in both stays together. Assumes independent clusters. The interval's n is their number.
+
+    Args:
+        sums: (clusters, columns) what each cluster adds to each sum.
+        statistic: (resamples, columns) sums to (resamples,) values, NaN where undefined.
+        resamples: how many times to draw the clusters again.
+        seed: seed of PCG64.
+        level: confidence, above 0.5 and below 1.
+        point: the statistic of the sums themselves.
+        what: the name of the statistic, for the method text.
+
+    Raises:
+        ValueError: if there is no cluster, a number is not finite, or a parameter is out of range.
+    """
+    if sums.ndim != 2 or not len(sums) or not np.isfinite(sums).all():
+        raise ValueError("sums over clusters need a table of finite numbers")
+    parts = [statistic(sums[drawn].sum(axis=1)) for drawn in _redrawn(len(sums), resamples, seed)]
+    return _interval(
+        np.concatenate(parts),
+        point,
+        n=len(sums),
+        level=level,
+        span=None,
+        family=Family.CLUSTER_BOOTSTRAP,
+        method=f"paired cluster bootstrap of {what} over {len(sums)} clusters, {_stream(resamples, seed)}",
     )
 
 
