@@ -168,30 +168,31 @@ class ScriptedOllama:
 
 _MOVING = """
 import os, sys, time
-counter, watts = sys.argv[1], float(sys.argv[2])
 began = time.monotonic()
-while os.getppid() == int(sys.argv[3]):
-    with open(counter + ".new", "w", encoding="ascii") as file:
-        file.write(f"{1_000_000 + round(watts * (time.monotonic() - began) * 1e6)}\\n")
-    os.replace(counter + ".new", counter)
+while os.getppid() == int(sys.argv[1]):
+    for counter, watts in zip(sys.argv[2::2], sys.argv[3::2]):
+        with open(counter + ".new", "w", encoding="ascii") as file:
+            file.write(f"{1_000_000 + round(float(watts) * (time.monotonic() - began) * 1e6)}\\n")
+        os.replace(counter + ".new", counter)
     time.sleep(0.01)
 """
 
 
 class RunningCounter:
-    """A powercap tree whose one package draws constant power: a process of its own moves its counter."""
+    """A powercap tree each of whose packages draws constant power: a process of its own moves the counters."""
 
-    def __init__(self, root: Path, watts: float) -> None:
+    def __init__(self, root: Path, *watts: float) -> None:
         self.root = root
-        zone = root / "intel-rapl:0"
-        zone.mkdir(parents=True)
-        (root / "intel-rapl").mkdir()
-        (zone / "name").write_text("package-0\n", encoding="ascii")
-        (zone / "max_energy_range_uj").write_text("262143328850\n", encoding="ascii")
-        (zone / "energy_uj").write_text("1000000\n", encoding="ascii")
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _MOVING, str(zone / "energy_uj"), str(watts), str(os.getpid())]
-        )
+        (root / "intel-rapl").mkdir(parents=True)
+        moved: list[str] = []
+        for place, power_w in enumerate(watts):
+            zone = root / f"intel-rapl:{place}"
+            zone.mkdir()
+            (zone / "name").write_text(f"package-{place}\n", encoding="ascii")
+            (zone / "max_energy_range_uj").write_text("262143328850\n", encoding="ascii")
+            (zone / "energy_uj").write_text("1000000\n", encoding="ascii")
+            moved += [str(zone / "energy_uj"), str(power_w)]
+        self._process = subprocess.Popen([sys.executable, "-c", _MOVING, str(os.getpid()), *moved])
 
     def __enter__(self) -> RunningCounter:
         return self

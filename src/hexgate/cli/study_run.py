@@ -49,6 +49,15 @@ __all__ = ["command"]
         "只以 JSON 输出计划与估计，不访问任何服务。",
     ),
 )
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    help=text(
+        "Only runs of this task in this call; can be repeated. The study stays one, and goes on later with the rest.",
+        "本次只执行该任务的运行，可重复给出。研究仍是同一项，其余运行以后再继续。",
+    ),
+)
 @click.option("--limit", type=Whole(min=1), help=text("Most runs of this call.", "本次最多执行的运行次数。"))
 @click.option(
     "--parallel",
@@ -66,21 +75,34 @@ __all__ = ["command"]
         "重做所有失败的运行；无人应答的运行总会重做。",
     ),
 )
+@click.option(
+    "--rapl-root",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="HEXGATE_RAPL_ROOT",
+    show_envvar=True,
+    help=text(
+        "Root of the powercap tree, where it is not the kernel's own.",
+        "powercap 目录树的根（若非内核自身的）。",
+    ),
+)
 @click.option("--quiet", is_flag=True, help=text("Say only what is wrong.", "只输出错误。"))
 def command(
     spec: Path,
     out: Path | None,
     plan_only: bool,
+    tasks: tuple[str, ...],
     limit: int | None,
     parallel: int | None,
     retry_failed: bool,
+    rapl_root: Path | None,
     quiet: bool,
 ) -> int:
     """Carry out a study."""
     study = read_spec(spec)
+    _refuse_unknown(tasks, study)
     plan = make_plan(study, read_cells(study))
     if plan_only:
-        click.echo(json.dumps(_planned(study, plan), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(_planned(study, plan, tasks), ensure_ascii=False, indent=2))
         return ExitCode.OK
     if out is None:
         raise InputError("--out is missing", hint="name a folder for the study, or add --plan-only")
@@ -88,23 +110,42 @@ def command(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Display(study.name, quiet=quiet) as display:
         watching = _Watching(study, plan, display)
-        outcome = carry_out(
-            study, plan, out, Carrying(limit=limit, parallel=parallel, retry_failed=retry_failed), watching
+        carrying = Carrying(
+            tasks=tasks,
+            limit=limit,
+            parallel=parallel,
+            retry_failed=retry_failed,
+            rapl_root=rapl_root,
         )
+        outcome = carry_out(study, plan, out, carrying, watching)
     return _conclude(outcome, quiet=quiet)
 
 
-def _planned(spec: Spec, plan: Plan) -> dict[str, Any]:
+def _refuse_unknown(tasks: Sequence[str], spec: Spec) -> None:
+    known = [task.name for task in spec.tasks]
+    for name in tasks:
+        if name not in known:
+            raise InputError(
+                "the study has no such task", where="--task", got=name, expected=f"one of {', '.join(known)}"
+            )
+
+
+def _planned(spec: Spec, plan: Plan, tasks: Sequence[str]) -> dict[str, Any]:
+    runs = [run for run in plan.runs if not tasks or run.cell.task in tasks]
     return {
         "name": spec.name,
         "seed": spec.seed,
         "spec_sha256": spec.sha256(),
         "plan_sha256": plan.sha256(),
         "models": [model.name for model in spec.models],
+        "targets": [model.target for model in spec.models],
         "tasks": [task.name for task in spec.tasks],
         "loads": [load.name for load in spec.loads],
-        "estimate": estimate(spec, plan, plan.runs),
-        "runs": [run.to_json() for run in plan.runs],
+        "quality": [one.measure for one in spec.quality],
+        "judge": spec.judge is not None,
+        "rating": spec.rating is not None,
+        "estimate": estimate(spec, plan, runs),
+        "runs": [run.to_json() for run in runs],
     }
 
 

@@ -54,7 +54,7 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
     ("paths are relative to the folder of the study's file", "路径相对于研究描述文件所在目录"),
     ("the task {task} has no item at the load {load}", "任务 {task} 在负载 {load} 下没有题目"),
     ("the model cannot be unloaded before each run", "无法在每次运行前卸载模型"),
-    ("Ollama, where the study says cold: unload", "cold: unload 只用于 Ollama"),
+    ("Ollama or a GGUF file, where the study says cold: unload", "cold: unload 只用于 Ollama 与 GGUF 文件"),
     ("take cold: nonce, which needs nothing of the server", "请用 cold: nonce，它对服务没有要求"),
     # study/ledger.py, study/lines.py
     ("another process is running the study in this folder", "另一个进程正在该目录中执行研究"),

@@ -223,11 +223,21 @@ def _read(
         ),
         text=line.clean(whole_text(texts)),
         thinking=line.clean(whole_text(thoughts)),
-        finish_reason=next((event.text for event in events if event.kind is EventKind.FINISH), None),
+        finish_reason=_finish_reason(events, pieces, line.dialect),
         token_events=len(tokens),
         usage=_with_timings(stated, _llama_timings(pieces)),
         failure=failed,
     )
+
+
+def _finish_reason(events: Sequence[Event], pieces: Sequence[bytes], dialect: Dialect) -> str | None:
+    """As stated. Older releases of Ollama state none, and the dialect then says `stop`: no evidence.
+
+    Inside a text the name is not found: its quotes are escaped there.
+    """
+    if dialect.name.startswith("ollama") and b'"done_reason"' not in b"".join(pieces):
+        return None
+    return next((event.text for event in events if event.kind is EventKind.FINISH), None)
 
 
 def _failed(text: str) -> Failed:

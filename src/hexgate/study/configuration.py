@@ -9,7 +9,7 @@ from typing import Any
 
 from hexgate.study.spec import ModelSpec
 
-__all__ = ["FACTS", "Configuration", "changes_of", "quantization_in", "with_declared"]
+__all__ = ["FACTS", "Configuration", "changes_of", "quantization_in", "quantization_stated", "with_declared"]
 
 FACTS = (
     "server_version",
@@ -120,3 +120,15 @@ def quantization_in(name: str) -> str | None:
     """The quantisation that the name of a GGUF file states, in capitals; None where it states none."""
     found = _QUANTIZATION.search(name)
     return found[1].upper() if found else None
+
+
+def quantization_stated(words: str) -> str | None:
+    """The quantisation that llama.cpp states in words, such as ``Q4_K - Medium``; None for words that it does not have.
+
+    Source: ``llama_model_ftype_name`` in llama.cpp; ``(guessed)`` is what it tells by the tensors alone.
+    """
+    kind, _, size = words.removeprefix("(guessed) ").removeprefix("all ").partition(" - ")
+    if quantization_in(kind) != kind.upper():
+        return None
+    letter = {"Small": "S", "Medium": "M", "Large": "L"}.get(size)
+    return kind if letter is None else f"{kind}_{letter}"

@@ -19,6 +19,8 @@ _RECORD_BYTES = 9000
 _RESOURCES_ROW_BYTES = 520
 _POWER_ROW_BYTES = 90
 _POWER_DOMAINS = 3
+_POWER_HZ = 50.0
+"""The most that is read where the study does not say how often."""
 _WARM_UP_TOKENS = 64
 
 
@@ -45,7 +47,8 @@ def estimate(spec: Spec, plan: Plan, left: Sequence[Run]) -> dict[str, Any]:
     texts = sum(
         _COPIES * _BYTES_PER_TOKEN * run.cell.max_tokens + 2 * len(run.cell.prompt.encode()) for run in left
     )
-    rows_per_s = spec.resources_hz * _RESOURCES_ROW_BYTES + spec.power_hz * _POWER_DOMAINS * _POWER_ROW_BYTES
+    power_hz = spec.power_hz or _POWER_HZ
+    rows_per_s = spec.resources_hz * _RESOURCES_ROW_BYTES + power_hz * _POWER_DOMAINS * _POWER_ROW_BYTES
     disk_gb = (texts + len(left) * _RECORD_BYTES + seconds * rows_per_s) / 1e9
     power_w = spec.expect.power_w
     found: dict[str, Any] = {

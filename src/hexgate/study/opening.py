@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 from hexgate.errors import InputError
 from hexgate.study.asking import Line
 from hexgate.study.configuration import Configuration, with_declared
+from hexgate.study.gguf_file import read_gguf
+from hexgate.study.gguf_server import GgufServer, digest_of
+from hexgate.study.gguf_target import Loading, gguf_path, is_gguf
+from hexgate.study.llama_process import LlamaProcess
 from hexgate.study.servers import LlamaServer, OllamaServer, OpenAIServer, Server
 from hexgate.study.spec import Cold, ModelSpec, Spec
 from hexgate.study.spec_file import model_address
@@ -23,6 +27,8 @@ from hexgate.wire.registry import dialect
 __all__ = ["Opened", "endpoint_of", "is_here", "open_model"]
 
 _PORTS = {"http": 80, "https": 443}
+_THIS_MACHINE = "gguf:"
+"""The endpoint of every GGUF file: two of them would share what this machine computes with."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,16 @@ class Opened:
     """Where it is, without credentials."""
     warnings: tuple[str, ...]
     """What the user should know."""
+    process: LlamaProcess | None = None
+    """The process that serves it, where it is one of the study's own."""
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """How the recorder finds the processes of a server on this machine.
+
+        By where it listens; one of the study's own does so only once it has loaded its model, and has a number before.
+        """
+        return {"server_url": self.base_url} if self.process is None else {"server_pid": self.process.pid}
 
     def configuration(self, model: ModelSpec) -> Configuration:
         """What the server says of the model, and what is declared of it."""
@@ -50,6 +66,8 @@ class Opened:
         """Close every connection."""
         self.line.client.close()
         self.root.close()
+        if self.process is not None:
+            self.process.close()
 
     def __enter__(self) -> Opened:
         return self
@@ -63,8 +81,11 @@ def open_model(model: ModelSpec, spec: Spec) -> Opened:
 
     Raises:
         InputError: if the server does not serve it, its key is not set, or it cannot do what the study asks for.
+        MissingExtra: if it is a GGUF file, and there is no llama.cpp here.
         TargetFailed: if it does not answer, or refuses the key.
     """
+    if is_gguf(model.target):
+        return _open_file(model, spec)
     options = OpenOptions(model_name=model.model, api_key_env=model.api_key_env, timeout_s=spec.timeout_s)
     address = model_address(model)
     key = options.api_key()
@@ -84,12 +105,29 @@ def open_model(model: ModelSpec, spec: Spec) -> Opened:
     return Opened(line, root, server, served.model, address.base_url, tuple(served.warnings))
 
 
+def _open_file(model: ModelSpec, spec: Spec) -> Opened:
+    """A GGUF file, and the process that will load it."""
+    path = gguf_path(model.target, spec.folder)
+    header = read_gguf(path)
+    digest = digest_of(path, header)
+    loading, own = Loading.of(model.options)
+    process = LlamaProcess(path, loading)
+    client = HttpClient(f"{process.url}/v1", {}, spec.timeout_s)
+    root = HttpClient(process.url, {}, spec.timeout_s)
+    line = Line(client, dialect("openai-chat"))
+    further = _merged(spec.request.options, own)
+    server = GgufServer(process, path, header, digest, line, root, further)
+    return Opened(line, root, server, path.name, process.url, (), process)
+
+
 def endpoint_of(model: ModelSpec) -> str:
     """The server of a model, as scheme, host and port: models of one server do not run at once.
 
     Written as one, however it is spelled: small letters, the port stated, and ``127.0.0.1`` for every name and
     address by which this machine calls itself.
     """
+    if is_gguf(model.target):
+        return _THIS_MACHINE
     parts = urlsplit(model_address(model).base_url)
     host = _host(parts.hostname)
     shown = f"[{host}]" if ":" in host else host
@@ -100,7 +138,7 @@ def is_here(model: ModelSpec) -> bool:
     """Whether a model's server runs on this machine, as declared, or else by its address."""
     if model.here is not None:
         return model.here
-    return _host(urlsplit(model_address(model).base_url).hostname) == "127.0.0.1"
+    return is_gguf(model.target) or _host(urlsplit(model_address(model).base_url).hostname) == "127.0.0.1"
 
 
 def _host(name: str | None) -> str:
@@ -120,7 +158,7 @@ def _refuse_what_it_cannot(server: Server, spec: Spec, where: str) -> None:
         raise InputError(
             "the model cannot be unloaded before each run",
             where=where,
-            expected="Ollama, where the study says cold: unload",
+            expected="Ollama or a GGUF file, where the study says cold: unload",
             hint="take cold: nonce, which needs nothing of the server",
         )
 

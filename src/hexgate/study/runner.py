@@ -52,6 +52,8 @@ class Progress(Protocol):
 class Carrying:
     """How one call carries a study out."""
 
+    tasks: tuple[str, ...] = ()
+    """Names of the tasks whose runs are made; empty for all."""
     limit: int | None = None
     """Most runs of this call; None for all that are left."""
     parallel: int | None = None
@@ -104,7 +106,8 @@ def carry_out(spec: Spec, plan: Plan, folder: Path, carrying: Carrying, progress
     """
     with Ledger(folder, spec, plan) as ledger:
         study = _Study(spec, plan, ledger, carrying, progress)
-        left = ledger.left(retry_failed=carrying.retry_failed)[: carrying.limit]
+        due = ledger.left(retry_failed=carrying.retry_failed)
+        left = [run for run in due if _is_asked(run, carrying)][: carrying.limit]
         progress.begin(left, len(ledger.entries))
         stopped: HexgateError | None = None
         try:
@@ -330,6 +333,10 @@ class _Study:
     def _tell(self, line: str) -> None:
         with self._guard:
             self._progress.note(line)
+
+
+def _is_asked(run: Run, carrying: Carrying) -> bool:
+    return not carrying.tasks or run.cell.task in carrying.tasks
 
 
 def _sharing(spec: Spec, others: Sequence[str]) -> Callable[[str], str | None]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from hexgate.study.asking import Line, ask_once
-from hexgate.study.configuration import Configuration, quantization_in
+from hexgate.study.configuration import Configuration, quantization_in, quantization_stated
 from hexgate.study.spec import Cold, RequestSpec
 from hexgate.targets.http_client import Failure, HttpClient
 from hexgate.wire.base import Ask, WireRequest
@@ -239,8 +239,9 @@ class LlamaServer(OpenAIServer):
         settings = _below(props, "default_generation_settings")
         _take(facts, missing, "server_version", props, "/props", lambda found: _text(found, "build_info"))
         _take(facts, missing, "num_ctx", settings, "/props", lambda found: _whole(found, "n_ctx"))
-        _take(facts, missing, "quantization", props, "/props", _quantization_of_path)
-        meta = _below(_model_entry(self._line.client, self._model), "meta")
+        _take(facts, missing, "quantization", props, "/props", _quantization_of_props)
+        # With one model it answers to any name.
+        meta = _below(_model_entry(self._line.client, self._model, or_only=True), "meta")
         _take(facts, missing, "parameters", meta, "/models", lambda found: _number(found, "n_params"))
         _take(facts, missing, "context_length", meta, "/models", lambda found: _whole(found, "n_ctx_train"))
         _take(facts, missing, "size_bytes", meta, "/models", lambda found: _whole(found, "size"))
@@ -290,15 +291,16 @@ def _below(found: _Found, name: str) -> _Found:
     return inner if isinstance(inner, dict) else f"it has no {name}"
 
 
-def _model_entry(client: HttpClient, model: str) -> _Found:
+def _model_entry(client: HttpClient, model: str, *, or_only: bool = False) -> _Found:
     found = _object(client, "/models")
     if isinstance(found, str):
         return found
     listed = found.get("data")
-    for entry in listed if isinstance(listed, list) else ():
-        if isinstance(entry, dict) and entry.get("id") == model:
+    entries = [entry for entry in (listed if isinstance(listed, list) else ()) if isinstance(entry, dict)]
+    for entry in entries:
+        if entry.get("id") == model:
             return entry
-    return "the model is not in its list"
+    return entries[0] if or_only and len(entries) == 1 else "the model is not in its list"
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str | None:
@@ -330,6 +332,9 @@ def _parameters(size: str | None) -> float | None:
         return None
 
 
-def _quantization_of_path(props: Mapping[str, Any]) -> str | None:
-    path = _text(props, "model_path")
-    return None if path is None else quantization_in(path.replace("\\", "/").rpartition("/")[2])
+def _quantization_of_props(props: Mapping[str, Any]) -> str | None:
+    """What the model's file says of itself, else what its name says."""
+    stated, path = _text(props, "model_ftype"), _text(props, "model_path")
+    named = None if path is None else quantization_in(path.replace("\\", "/").rpartition("/")[2])
+    known = None if stated is None else quantization_stated(stated)
+    return known or named or (None if stated is None or "unknown" in stated else stated)

@@ -115,7 +115,7 @@ def carry_out_visit(visit: Visit, visit_id: str, around: Around) -> None:
     with open_model(model, spec) as opened:
         try:
             unloaded = opened.server.unload(around.wait) if spec.clean is Clean.UNLOAD else "not asked for"
-            recorder = _recorder(around, visit_id, opened.base_url if here else None)
+            recorder = _recorder(around, visit_id, opened, here=here)
             try:
                 with recorder:
                     watch = _watch(recorder, model, around, here=here)
@@ -128,7 +128,7 @@ def carry_out_visit(visit: Visit, visit_id: str, around: Around) -> None:
             raise failed(failure, opened.base_url, model.api_key_env) from None
 
 
-def _recorder(around: Around, visit_id: str, server_url: str | None) -> Recorder:
+def _recorder(around: Around, visit_id: str, opened: Opened, *, here: bool) -> Recorder:
     spec = around.spec
     around.traces.mkdir(parents=True, exist_ok=True)
     return Recorder(
@@ -139,7 +139,7 @@ def _recorder(around: Around, visit_id: str, server_url: str | None) -> Recorder
         power_hz=spec.power_hz,
         meters=spec.meters or [name for name in METERS if name != "host"],
         rapl_root=around.rapl_root,
-        server_url=server_url,
+        **(opened.place if here else {}),
     )
 
 
