@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hexgate.cli import main
 from support.command import Ended
 
 # Fixtures of the images and of the platforms that run them: one engine and one build for all.
 from support.docker_engine import cpu_image, docker_engine, image_context  # noqa: F401
+
+# A clock on a busy machine says nothing of the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,82 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hexgate.load.records import Outcome
-from support import needs
+from support import llm_servers
 from support.command import Ended
 from support.load_running import LeftByCommand, undisturbed
-from support.tiny_llms import write_gguf, write_transformers
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]
 
 Call = Callable[..., Ended]
-START_S = 120.0
 TOKENS = 8
-_LLAMA_CPP = """
-import sys, threading
-import xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path = sys.argv[1]
-params.n_ctx, params.n_parallel, params.warmup = 4096, 2, False
-params.cpuparams.n_threads = 1
-server = xllamacpp.Server(params)
-print(server.listening_address, flush=True)
-threading.Event().wait()
-"""
-
-
-@contextmanager
-def running(command: list[str], log: Path, **environment: str) -> Iterator[str]:
-    """A server until the end of the block; the address that it says it listens on."""
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | environment)
-    try:
-        limit = time.monotonic() + START_S
-        while (found := re.search(r"http://127\.0\.0\.1:[1-9]\d*", log.read_text(errors="replace"))) is None:
-            assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-            assert time.monotonic() < limit, "the server did not start"
-            time.sleep(0.05)
-        yield found[0]
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
 def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    for name in ("transformers", "fastapi", "uvicorn", "torch"):
-        needs.module(name, group="heavy")
-    folder = tmp_path_factory.mktemp("transformers")
-    model = folder / "tiny"
-    write_transformers(model)
-    (folder / "home" / "hub").mkdir(parents=True)
-    program = str(Path(sys.executable).with_name("transformers"))
-    command = [program, "serve", str(model), "--host", "127.0.0.1", "--port", "0", "--device", "cpu"]
-    offline = {"HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with running([*command, "--log-level", "info"], folder / "log", **offline) as url:
-        yield f"{url}/v1", str(model)
+    with llm_servers.transformers_serve(tmp_path_factory.mktemp("transformers")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
 def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    for name in ("xllamacpp", "gguf"):
-        needs.module(name, group="heavy")
-    folder = tmp_path_factory.mktemp("llama.cpp")
-    write_gguf(folder / "tiny.gguf")
-    with running([sys.executable, "-c", _LLAMA_CPP, str(folder / "tiny.gguf")], folder / "log") as url:
-        yield f"{url}/v1", "tiny.gguf"
+    with llm_servers.llama_cpp(tmp_path_factory.mktemp("llama.cpp")) as served:
+        yield served
 
 
 def as_told(ended: Ended, left: LeftByCommand) -> list[dict[str, Any]]:

@@ -256,6 +256,18 @@ def test_killed_parent_leaves_no_orphan(tmp_path: Path, with_fork: bool) -> None
     assert (tmp_path / "run.resources.jsonl.partial").is_file()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a parent is known by its id on POSIX alone")
+def test_sampler_whose_parent_is_gone_before_it_begins_touches_no_file(tmp_path: Path) -> None:
+    """Whoever goes on in the parent's place may be writing files of the same name."""
+    [*_, argument] = Recorder(tmp_path, "run", pid=None)._command
+    task = json.dumps({**json.loads(argument), "parent": 1})
+    ended = subprocess.run(
+        [sys.executable, "-m", "hexgate.meters.sampler", task], timeout=PATIENCE_S, check=False
+    )
+    assert ended.returncode == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_fork_that_holds_the_pipe_does_not_delay_the_end(tmp_path: Path) -> None:
     body = f"""
         import os, signal, time

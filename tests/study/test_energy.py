@@ -81,6 +81,21 @@ def test_edges_that_are_not_quiet_are_said_to_abut() -> None:
     assert block["gross_j"] == pytest.approx(GROSS_J, rel=0.05)
 
 
+def test_a_request_that_drew_next_to_nothing_has_no_energy_below_zero() -> None:
+    counter = Domain("g", "test", "g", "g", Scope.BOARD, Kind.COUNTER, Unit.JOULE, update_s=0.001)
+    counted, joules = [], 0.0
+    for place in range(1000):
+        t = 5 + place * 0.02
+        counted.append((round(t * SECOND), joules))
+        # Idle was two watts lower just after the request: 0.8 J, and the request itself took 0.4.
+        joules += 0.02 * (40 if 10 <= t + 0.01 < 10.4 else 42)
+    request = Window(10 * SECOND, round(10.01 * SECOND))
+    block = energy_of_run({"g": counted}, alone([counter]), request, Quiet(0.3, 0.5)).to_json()
+    assert block["gross_j"] == pytest.approx(0.4, rel=0.1)
+    assert block["edges"] == "abutting"
+    assert "less than what is unknown of the idle" in block["degraded"][0]
+
+
 def test_without_quiet_the_window_is_the_request() -> None:
     scales = alone([gauge("g")])
     run = energy_of_run({"g": trace((10.1, 14.1))}, scales, REQUEST, None)

@@ -439,8 +439,8 @@ class TestEnergy:
             assert row["gpu_energy_j"] == ""
         raw = json.loads((tmp_path / "out" / rows_of(outcome)[0]["raw_file"]).read_text("utf-8"))
         assert raw["energy"]["domains"][0]["id"] == "rapl:package-0"
-        reason = raw["missing"].get("energy.net_j", "differ too much")
-        assert raw["energy"]["net_j"] is not None or "differ too much" in reason
+        # A busy machine may have left its idle unread, or no idle at all.
+        assert (raw["energy"]["net_j"] is None) is ("energy.net_j" in raw["missing"])
         ends = [row for row in read_lines(tmp_path / "out" / VISITS) if row["event"] == "end"]
         assert ends[0]["idle_before_w"] == pytest.approx(40.0, rel=0.2)
 

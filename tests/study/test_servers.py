@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hexgate.errors import InputError, TargetFailed
-from hexgate.study.configuration import quantization_in
+from hexgate.study.configuration import quantization_in, quantization_stated
 from hexgate.study.opening import Opened, endpoint_of, is_here, open_model
 from hexgate.study.spec import Cold, ModelSpec
 from hexgate.study.spec_file import read_spec
@@ -143,6 +143,21 @@ class TestOthers:
         assert (block["num_ctx"], block["context_length"]) == (4096, 8192)
         assert set(block["missing"]) == {"digest", "family", "size_vram_bytes", "offload_ratio"}
 
+    def test_llama_cpp_says_what_its_file_is_and_answers_to_any_name(self, tmp_path: Path) -> None:
+        routes = {
+            **LLAMA,
+            "GET /props": lambda _: {**LLAMA["GET /props"]({}), "model_ftype": "Q4_K - Medium"},
+            "POST /v1/chat/completions": lambda _: {"choices": [{"message": {"content": "Hi"}}]},
+        }
+        with RoutedServer(routes) as server:
+            model = {"name": "t", "model": "as-i-call-it"}
+            found, spec = opened(tmp_path, f"{server.origin}/v1", model=model)
+            with found:
+                block = found.configuration(spec).to_json()
+        # Its own word counts, and not the name of the file.
+        assert block["quantization"] == "Q4_K_M"
+        assert (block["parameters"], block["context_length"]) == (1_000_000, 8192)
+
     def test_of_any_other_server_little_is_known_and_the_rest_declared(self, tmp_path: Path) -> None:
         routes = {"GET /v1/models": lambda _: {"data": [{"id": "m", "max_model_len": 4096}]}}
         with RoutedServer(routes) as server:
@@ -209,3 +224,20 @@ def test_a_server_is_here_by_its_address_or_as_declared() -> None:
 )
 def test_the_name_of_a_file_may_tell_its_quantisation(name: str, found: str | None) -> None:
     assert quantization_in(name) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("Q4_K - Medium", "Q4_K_M"),
+        ("Q3_K - Large", "Q3_K_L"),
+        ("Q6_K", "Q6_K"),
+        ("Q8_0", "Q8_0"),
+        ("IQ2_XXS - 2.0625 bpw", "IQ2_XXS"),
+        ("(guessed) all F32", "F32"),
+        ("IQ3_S mix - 3.66 bpw", None),
+        ("unknown, may not work", None),
+    ],
+)
+def test_words_of_llama_cpp_for_a_quantisation(words: str, found: str | None) -> None:
+    assert quantization_stated(words) == found

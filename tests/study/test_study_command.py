@@ -210,7 +210,11 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["items", "keys", "ledger", "lines", "opening", "plain_yaml", "runner", "spec_file", "visit"]
+    "name",
+    [
+        *("items", "judging", "keys", "ledger", "lines", "marking", "opening", "plain_yaml", "quality_spec"),
+        *("runner", "scoring", "spec_file", "visit"),
+    ],
 )
 def test_every_sentence_of_a_refusal_has_a_twin(name: str) -> None:
     found = set(refusals(importlib.import_module(f"hexgate.study.{name}")))

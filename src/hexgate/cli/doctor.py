@@ -74,7 +74,8 @@ def command() -> int:
         text("not yet", "尚不支持"),
         text("files", "文件"),
         text(
-            ".pt, .gguf, Hugging Face directories: export to ONNX, or serve behind an OpenAI-compatible endpoint; a study runs GGUF files",
+            ".pt, .gguf, Hugging Face directories: export to ONNX, or serve behind an OpenAI-compatible endpoint; "
+            "a study runs GGUF files",
             ".pt、.gguf 与 Hugging Face 目录：请导出为 ONNX，或以兼容 OpenAI 的接口提供服务；研究可运行 GGUF 文件",
         ),
     )

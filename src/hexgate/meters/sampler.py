@@ -354,6 +354,8 @@ def main(argv: Sequence[str]) -> int:
     task = Task(**json.loads(argv[0]))
     leash = Leash(task.parent)
     try:
+        # Without a parent its files may be those of the sampler that was started after it.
+        leash.check()
         sampler = Sampler(task)
         try:
             sampler.run(leash, _say)

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = "the endpoint runs on another machine, whose energy cannot be read from here"
+_LESS_THAN_EDGES = "the request drew less than what is unknown of the idle around it"
 _MARGIN_NS = 10_000_000_000
 """Readings on either side of a window that are looked at: what lies further off says nothing of it."""
 
@@ -203,8 +204,12 @@ def energy_of_run(traces: Traces, scales: Scales, window: Window, quiet: Quiet |
         }
         found = _sum(scales.domains, parts)
         if isinstance(found, Energy):
-            return RunEnergy(found, window, parts, scales)
-        doubts: tuple[str, ...] = tuple(f"the edges were not quiet: {reason}" for reason in found.reasons)
+            run = RunEnergy(found, window, parts, scales)
+            if run.gross_j is not None and run.gross_j > 0:
+                return run
+            doubts: tuple[str, ...] = (_LESS_THAN_EDGES,)
+        else:
+            doubts = tuple(f"the edges were not quiet: {reason}" for reason in found.reasons)
     else:
         doubts = ("the edges abut other work: no quiet was held",)
     abutting = _between(traces, scales, window)

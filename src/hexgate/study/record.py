@@ -20,6 +20,7 @@ _NO_FIELD = "the API has no such figure"
 _FAILED = "the run failed"
 _MORE_CACHED = "the server states more tokens from its cache than the prompt has"
 _ONE_PIECE = "all text came in one piece, which has one stamp"
+_NO_END = "the server does not say why the reply ended"
 _RENAMED = {"num_ctx": "loaded_num_ctx"}
 """Facts of a configuration that have another name in a record."""
 
@@ -102,6 +103,10 @@ def run_record(
     if state is None:
         unsaid = _MORE_CACHED if impossible else "the server does not say what its cache spared it"
         missing["prompt_state"] = unsaid if ok else _FAILED
+    if asked.finish_reason is None:
+        missing["finish_reason"] = _NO_END if ok else _FAILED
+    if not ok or asked.truncated is None:
+        missing["truncated"] = _NO_END if ok else _FAILED
     return {
         "schema": SCHEMA,
         "study": study,
@@ -215,6 +220,8 @@ def full_record(
         missing["metadata.think"] = "the API has no field for it, and nothing was said"
     elif request["think"] is None:
         missing["metadata.think"] = "nothing was said: the model does as it is made"
+    if is_ollama and version is None:
+        missing["metadata.ollama_version"] = missing.get("metadata.server_version", "the server does not say")
     if metadata["num_ctx"] is None:
         missing["metadata.num_ctx"] = missing.get("metadata.loaded_num_ctx", "the server does not say")
     if metadata["gpu"] is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hexgate.study.design import Plan
 from hexgate.study.layout import Layout
 from hexgate.study.lines import write_whole
+from hexgate.study.spreadsheet import guarded
 
 __all__ = ["COLUMNS", "Results", "result_row"]
 
@@ -110,7 +111,6 @@ _PATHS: tuple[tuple[str, tuple[str, ...]], ...] = (
     *((f"energy_{name}", ("energy", name)) for name in _ENERGY),
     *((name, ("metadata", name)) for name in _METADATA),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (*(name for name, _ in _PATHS), "text_characters", "raw_file")
 """The columns that every table has, in order; those of quality, ``quality_<measure>``, follow."""
 
@@ -152,7 +152,8 @@ class Results:
         self._folder = folder
         self._layout = layout
         self._order = [run.run_id for run in plan.runs]
-        self._rows: dict[str, dict[str, str]] = {}
+        # As lines: a hundred thousand runs with a hundred cells each would take a gigabyte.
+        self._rows: dict[str, tuple[str, dict[str, str]]] = {}
         self._guard = threading.Lock()
 
     def put(self, record: Mapping[str, Any]) -> None:
@@ -160,8 +161,9 @@ class Results:
         run_id = str(record["run_id"])
         raw_file = self._layout.raw(run_id).relative_to(self._folder).as_posix()
         row = result_row(record, raw_file)
+        line = _line([row.pop(name) for name in COLUMNS])
         with self._guard:
-            self._rows[run_id] = row
+            self._rows[run_id] = (line, row)
 
     def write(self) -> None:
         """Write the table.
@@ -169,14 +171,23 @@ class Results:
         Raises:
             OSError: if the disk does not take it.
         """
-        text = io.StringIO(newline="")
         with self._guard:
-            names = {name for row in self._rows.values() for name in row}
-            columns = [*COLUMNS, *sorted(names.difference(COLUMNS))]
-            writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-            writer.writeheader()
-            writer.writerows(self._rows[run_id] for run_id in self._order if run_id in self._rows)
-            write_whole(self._layout.results, text.getvalue().encode(), wait=False)
+            further = sorted({name for _, own in self._rows.values() for name in own})
+            lines = [_line([*COLUMNS, *further])]
+            for run_id in self._order:
+                if run_id in self._rows:
+                    line, own = self._rows[run_id]
+                    # Behind an empty cell, so that its comma stands before the first of them.
+                    lines.append(
+                        line + _line(["", *(own.get(name, "") for name in further)]) if further else line
+                    )
+            write_whole(self._layout.results, ("\n".join(lines) + "\n").encode(), wait=False)
+
+
+def _line(cells: Sequence[str]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
 def _at(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
@@ -194,5 +205,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     text = " ".join(("; ".join(value) if isinstance(value, list) else str(value)).split())
-    # A spreadsheet would take a text of a model or of an item for a formula, and carry it out.
-    return f"'{text}" if isinstance(value, str) and value.startswith(_FORMULA) else text
+    return guarded(text) if isinstance(value, (str, list)) else text
