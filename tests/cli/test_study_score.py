@@ -165,3 +165,12 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
     assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
     filled = re.sub(r"\{\w+\*?\}", "7", english)
     assert error_in_chinese(filled) != filled
+
+
+def test_a_measure_that_has_no_value_of_any_run_is_no_success(
+    done: Finished, call: Callable[..., Ended]
+) -> None:
+    spec = done.spec_with(quality=[{"measure": "repetition", "options": {"n": 500}}])
+    ended = call("study", "score", done.out, "--spec", spec)
+    assert ended.code == ExitCode.EVIDENCE
+    assert "repetition has no value of any run" in ended.err

@@ -6,18 +6,20 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 
-from hexgate.cli.study_watch_http import host_allowed
+from hexgate.cli.study_watch_http import WatchServer, host_allowed
 from hexgate.cli.study_watch_view import LiveStudy
 from hexgate.errors import ExitCode
 from hexgate.study.design import make_plan
@@ -333,3 +335,11 @@ def test_a_ledger_that_is_spoiled_is_told_and_not_shown(
         time.sleep(0.05)
     assert answer[0] == 503
     assert "runs.jsonl" in answer[2]
+
+
+def test_many_readers_at_once_are_not_turned_away(tmp_path: Path) -> None:
+    study = LiveStudy(made_study(tmp_path, questions=1))
+    with WatchServer(study, "127.0.0.1", 0, "en") as server, ExitStack() as readers:
+        # It does not serve yet, as if it were busy: who comes has to wait, and is not dropped.
+        for _ in range(40):
+            readers.enter_context(socket.create_connection(server.server_address[:2], timeout=PATIENCE_S / 20))

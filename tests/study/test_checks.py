@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from hexgate.errors import InputError
+from hexgate.errors import EvidenceError, InputError
 from hexgate.study.checked import Check, Status, Violation
 from hexgate.study.checks import CHECKS, Checks, check_study
 from hexgate.study.ledger import RUNS
+from hexgate.study.marks import QUALITY_FILE, MarkLedger, Measure
 from hexgate.study.places import places
 from hexgate.study.reading import read_study
 from support.made_studies import failing, judged, made_study
@@ -123,6 +124,10 @@ def _energy(record: dict[str, Any], gross: float | None) -> dict[str, Any]:
         (lambda _: None, {"counts": "no run"}),
         (failing, {"failed": "failed: timeout: +no reply in time"}),
         (lambda record: {**record, "truncated": True}, {"truncated": "cut at 16 tokens"}),
+        (
+            lambda record: {**record, "truncated": None},
+            {"truncated": "nobody knows whether it was cut (the record gives no reason)"},
+        ),
         (lambda record: _tokens(record, 61), {"rising": "61 prompt tokens, and 61 at L1"}),
         (
             lambda record: _tokens(record, None),
@@ -183,6 +188,22 @@ def test_a_judge_that_has_not_judged_yet_is_no_pass(tmp_path: Path) -> None:
     assert check(checks, "scores").status is Status.NOT_MADE
     assert not checks.passed
     assert check_study(read_study(out, path), without=("scores",)).passed
+
+
+def test_a_measure_that_has_not_marked_every_run_is_no_pass(tmp_path: Path) -> None:
+    out = made_study(tmp_path, models=["m"], quality=[{"measure": "distinct"}], judge=None)
+    unmade = check(checks_of(out), "scores")
+    assert (unmade.status, unmade.reason) == (
+        Status.NOT_MADE,
+        "the measure distinct has not scored the study yet",
+    )
+    with MarkLedger(out) as ledger:
+        ledger.begin(Measure("distinct", {}, higher_is_better=True))
+        _, *others = read_study(out).records
+        for record in others:
+            ledger.mark(record, "distinct", None, "fewer than 2 words", {})
+    found = check(checks_of(out), "scores")
+    assert (found.looked_at, [one.got for one in found.violations]) == (15, ["no mark of distinct"])
 
 
 def test_another_model_under_the_same_name_is_found(tmp_path: Path) -> None:
@@ -290,6 +311,18 @@ def test_a_table_that_is_not_the_ledger_s_is_found(copy: Path, harm: Callable[[s
     assert check(checks, "table").violations[0].got.startswith(got)
 
 
+def test_a_score_in_the_table_that_nobody_gave_is_found(tmp_path: Path) -> None:
+    out = made_study(tmp_path, judge=None)
+    path = read_study(out).layout.results
+    head, first, *others = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([f"{head},quality_judge", f"{first},9.5", *others]) + "\n", "utf-8")
+    found = check(checks_of(out), "table")
+    assert [one.got for one in found.violations] == ["another value in results.csv: quality_judge"]
+    path.write_text("\n".join([head, f"{first},9.5", *others]) + "\n", "utf-8")
+    found = check(checks_of(out), "table")
+    assert [one.got for one in found.violations] == ["another value in results.csv: cells without a header"]
+
+
 def test_no_table_is_told_once(copy: Path) -> None:
     read_study(copy).layout.results.unlink()
     found = check(checks_of(copy), "table")
@@ -327,6 +360,12 @@ def test_a_name_that_there_is_none_of_is_refused(whole: Path, options: dict[str,
         checks_of(whole, **options)
 
 
+@pytest.mark.parametrize("rising", [(), ("L0",), ("L0", "L0")])
+def test_one_level_cannot_rise(whole: Path, rising: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="at least two different levels"):
+        checks_of(whole, rising=rising)
+
+
 def test_a_violation_names_its_place() -> None:
     one = Violation("m", "L0", "math", 81, 1, "a", "b")
     assert one.to_json() == {
@@ -338,3 +377,21 @@ def test_a_violation_names_its_place() -> None:
         "got": "a",
         "expected": "b",
     }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": "8"},
+        {"value": True},
+        {"value": None, "reason": None},
+        {"parts": None},
+        {"event": "measure", "identity": "x", "higher_is_better": True},
+    ],
+)
+def test_a_mark_that_is_none_is_refused_with_its_file(copy: Path, change: dict[str, Any]) -> None:
+    path = copy / QUALITY_FILE
+    head, mark, *others = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([head, json.dumps(json.loads(mark) | change), *others]) + "\n", "utf-8")
+    with pytest.raises(EvidenceError, match="a line of the marks is none of ours"):
+        read_study(copy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,32 @@ def test_levels_are_told_apart_question_by_question(tmp_path: Path, noise: float
     assert (np.quantile(resampled, 0.025) > 0) == (mark is None)
 
 
+def test_no_level_is_best_by_the_questions_that_it_lacks(tmp_path: Path) -> None:
+    """Over all runs L1 has the higher ratio; question by question it has the lower one."""
+
+    def judge(record: dict[str, Any]) -> tuple[float | None, str | None, dict[str, Any]]:
+        number, level = int(record["item"]), record["load"]
+        if number > 90:
+            return (1.0, None, {}) if level == "L0" else (None, "the reply could not be read", {})
+        return (9.0 if level == "L0" else 8.5) + number % 3 / 10, None, {}
+
+    made = places(read_study(made_study(tmp_path, models=["m"], questions=MANY, judge=judge)))
+    values = {one.level: one for one in level_values([one for one in made if one.level in {"L0", "L1"}])}
+    assert (values["L1"].per_second.value or 0.0) > (values["L0"].per_second.value or 0.0)
+    assert (values["L0"].best_per_second, values["L1"].best_per_second) == ("best", None)
+
+
+@pytest.mark.parametrize("levels", [{"L0"}, {"L0", "L1"}])
+def test_a_level_that_stands_alone_is_not_the_best(tmp_path: Path, levels: set[str]) -> None:
+    def change_(record: dict[str, Any]) -> dict[str, Any] | None:
+        return record if record["load"] == "L0" else None
+
+    made = places(read_study(made_study(tmp_path, models=["m"], change=change_)))
+    values = level_values([one for one in made if one.level in levels])
+    assert {one.best_per_joule for one in values} == {"not compared"}
+    assert {one.best_per_second for one in values} == {"not compared"}
+
+
 def _difference(made: tuple[Place, ...], draw: np.random.Generator) -> float:
     """The difference of the two ratios with the questions drawn again."""
     groups = by_model_and_level(made)
@@ -147,18 +174,37 @@ def test_what_was_not_measured_has_no_mean(tmp_path: Path) -> None:
         assert one.latency_ms.value is not None
 
 
-def test_a_run_below_zero_joules_is_in_no_ratio(tmp_path: Path) -> None:
-    found = places(read_study(made_study(tmp_path, models=["m"])))
-    record = found[0].record
-    assert record is not None
-    below = {**record, "energy": {**record["energy"], "net_j": -0.5}}
-    changed = [
-        Place(**{**vars(found[0]), "record": below}),
-        *(place for place in found[1:] if place.level == "L0"),
-    ]
+def _with_energies(found: tuple[Place, ...], net_j: Sequence[float]) -> list[Place]:
+    """The places with these net energies."""
+    changed = []
+    for place, net in zip(found, net_j, strict=True):
+        record = place.record
+        assert record is not None
+        energy = {**record["energy"], "net_j": float(net)}
+        changed.append(Place(**{**vars(place), "record": {**record, "energy": energy}}))
+    return changed
+
+
+def test_noise_below_zero_joules_stays_in_the_sum(found: tuple[Place, ...]) -> None:
+    """Without the runs whose noise was low, what is left would cost three times what runs cost."""
+    own_ = tuple(place for place in found if place.level == "L0")
+    net_j = np.random.default_rng(0).normal(1.0, 3.0, len(own_))
+    assert net_j.sum() > 0 > net_j.min()
+    changed = _with_energies(own_, net_j)
     one = ratio_of(SCORE, ENERGY, changed)
-    assert (one.n, one.missing) == (2, 1)
-    assert one.reason == "1 run: energy_j is below zero; too few questions for an interval"
+    points = sum(SCORE.of(place.record) or 0.0 for place in changed)
+    assert (one.n, one.missing) == (40, 0)
+    assert one.value == pytest.approx(points / net_j.sum())
+
+
+def test_runs_that_cost_nothing_have_no_ratio(found: tuple[Place, ...]) -> None:
+    own_ = tuple(place for place in found if place.level == "L0")
+    none = ratio_of(SCORE, ENERGY, _with_energies(own_, np.full(len(own_), -0.5).tolist()))
+    assert (none.value, none.reason) == (None, "the runs cost nothing, so that there is no ratio")
+    near = ratio_of(SCORE, ENERGY, _with_energies(own_, [-1.0, 1.01] * (len(own_) // 2)))
+    assert near.value is not None
+    near = ratio_of(SCORE, ENERGY, _with_energies(own_, [-1.0, -1.0, 1.05, 1.05] * (len(own_) // 4)))
+    assert (near.low, near.reason) == (None, "what the runs cost is not told apart from zero")
 
 
 def _unmeasured(record: dict[str, Any]) -> dict[str, Any]:

@@ -163,6 +163,17 @@ def test_files_of_others_are_not_written_over(
     assert (theirs / "all_responses.csv").read_text("utf-8") == "theirs"
 
 
+def test_workbooks_that_are_left_out_do_not_stay_as_they_were(
+    whole: Path, tmp_path: Path, call: Callable[..., Ended]
+) -> None:
+    out = tmp_path / "exported"
+    assert call("study", "export", whole, "--out", out, "--no-workbooks").code == ExitCode.OK
+    for name in WORKBOOKS:
+        (out / name).write_bytes(b"of an earlier export")
+    assert call("study", "export", whole, "--out", out, "--no-workbooks").code == ExitCode.OK
+    assert not any((out / name).exists() for name in WORKBOOKS)
+
+
 def test_the_export_of_another_study_is_not_written_over(
     whole: Path, tmp_path: Path, call: Callable[..., Ended]
 ) -> None:

@@ -188,6 +188,18 @@ def test_a_budget_ends_it_and_more_lets_it_go_on(done: Finished) -> None:
     assert len(server.asked) == UNLIKE
 
 
+def test_a_judge_that_gives_no_score_takes_none_away(done: Finished) -> None:
+    with JudgeServer(good) as server:
+        judged(done, server)
+    before, file = marks(done), (done.out / "judge.json").read_bytes()
+    with JudgeServer(lambda _: Says(None, status=401)) as server:
+        silent = judged(done, server, model="judge-2")
+    assert isinstance(silent.stopped, TargetFailed)
+    assert silent.tallies == ()
+    assert marks(done) == before
+    assert (done.out / "judge.json").read_bytes() == file
+
+
 def test_another_judge_begins_anew_and_never_gets_the_key_of_the_first(
     done: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_mistake_is_named_by_its_path(
         ("version: 1\nversion: 1\n", "line 2, column 1"),
         ("a: &x 1\nb: *x\n", "anchors and aliases"),
         ("seed: .nan\n", "not a finite number"),
+        ('name: "\\ud83d\\ude00"\n', "a text holds half a character"),
         ("- 1\n", "not a mapping"),
         ("a: [\n", "YAML"),
     ],

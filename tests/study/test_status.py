@@ -77,3 +77,11 @@ def test_which_visits_are_under_way(tmp_path: Path, given: Any, change: Any, exp
     again = {True: " again", False: ""}
     assert [one["model"] + again[one["visit"] == "0009_again"] for one in found] == expected
     assert [(one["done"], one["left"]) for one in found] == [(20, 20)] * len(expected)
+
+
+def test_a_pace_that_is_not_known_has_the_reason_that_holds(tmp_path: Path) -> None:
+    folder = made_study(tmp_path, half)
+    (folder / "calls.jsonl").unlink()
+    found = status_of(read_study(folder))
+    assert found["runs_per_hour"] is found["left_seconds"] is None
+    assert found["missing"]["runs_per_hour"] == found["missing"]["left_seconds"] == "the time of no call is known"

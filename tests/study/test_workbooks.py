@@ -226,6 +226,13 @@ def test_odd_texts_neither_break_a_workbook_nor_become_formulas() -> None:
     assert {cell.data_type for cell in cells if cell.value is not None} == {"s"}
 
 
+def test_a_long_header_makes_no_column_that_spreadsheets_refuse() -> None:
+    from openpyxl import load_workbook
+
+    data = workbook_bytes([Sheet("a", [Column("级" * 400)], [[1]])], title="t", stamp=STAMP)
+    assert load_workbook(io.BytesIO(data))["a"].column_dimensions["A"].width <= 255
+
+
 def test_without_openpyxl_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(MissingExtra, match="writing workbooks") as raised:

@@ -6,6 +6,13 @@ from functools import cache
 
 from hexgate.cli.meter_zh import METER_ERRORS
 from hexgate.cli.quality_zh import QUALITY_ERRORS
+from hexgate.cli.study_artifact_zh import STUDY_ARTIFACT_ERRORS
+from hexgate.cli.study_edge_zh import STUDY_EDGE_ERRORS
+from hexgate.cli.study_export_zh import STUDY_EXPORT_ERRORS
+from hexgate.cli.study_prompts_zh import STUDY_PROMPTS_ERRORS
+from hexgate.cli.study_quality_zh import STUDY_QUALITY_ERRORS
+from hexgate.cli.study_rating_zh import STUDY_RATING_ERRORS
+from hexgate.cli.study_report_zh import STUDY_REPORT_ERRORS
 from hexgate.cli.study_zh import STUDY_ERRORS
 from hexgate.report.load_sentences import SENTENCES
 from hexgate.report.meter_sentences import METER_SENTENCES
@@ -254,7 +261,23 @@ ERRORS: tuple[tuple[str, str], ...] = (
 
 @cache
 def _twins() -> Twins:
-    return Twins((*ERRORS, *STUDY_ERRORS, *METER_ERRORS, *QUALITY_ERRORS, *METER_SENTENCES, *SENTENCES))
+    return Twins(
+        (
+            *ERRORS,
+            *STUDY_ERRORS,
+            *STUDY_PROMPTS_ERRORS,
+            *STUDY_REPORT_ERRORS,
+            *STUDY_EDGE_ERRORS,
+            *STUDY_ARTIFACT_ERRORS,
+            *METER_ERRORS,
+            *QUALITY_ERRORS,
+            *STUDY_QUALITY_ERRORS,
+            *STUDY_EXPORT_ERRORS,
+            *STUDY_RATING_ERRORS,
+            *METER_SENTENCES,
+            *SENTENCES,
+        )
+    )
 
 
 def error_in_chinese(text: str) -> str:

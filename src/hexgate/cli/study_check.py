@@ -180,10 +180,4 @@ def _listed(check: Check, row: Mapping[str, Any]) -> str | None:
     if check.name == "configurations" and row["not_stated"]:
         names = ", ".join(row["not_stated"])
         return text(f"{row['model']}: nobody states {names}", f"{row['model']}：未说明 {names}")
-    if check.name == "truncated":
-        count = row["runs_whose_end_the_server_does_not_explain"]
-        return text(
-            f"{count} runs: the server does not say why the reply ended",
-            f"{count} 次运行：服务端未说明回复为何结束",
-        )
     return None

@@ -26,7 +26,7 @@ from hexgate.study.export_files import (
 from hexgate.study.lines import write_whole
 from hexgate.study.places import places
 from hexgate.study.reading import Reading, read_study
-from hexgate.study.workbooks import workbooks
+from hexgate.study.workbooks import WORKBOOKS, workbooks
 
 __all__ = ["command"]
 
@@ -144,8 +144,13 @@ def _write(reading: Reading, checks: Checks, out: Path, *, with_workbooks: bool)
     write_whole(out / runs_file(reading), runs_jsonl(found))
     write_whole(out / SCORES, scores_csv(found))
     write_whole(out / _SUMMARY, summary_text(reading, checks).encode())
-    for name, data in workbooks(reading) if with_workbooks else ():
-        write_whole(out / name, data)
+    if with_workbooks:
+        for name, data in workbooks(reading):
+            write_whole(out / name, data)
+    else:
+        # Those of an earlier export would tell what no longer holds.
+        for name in WORKBOOKS:
+            (out / name).unlink(missing_ok=True)
     return count
 
 

@@ -11,7 +11,7 @@ import click
 from hexgate.cli.console import Display, show_error
 from hexgate.cli.language import text
 from hexgate.cli.number import Finite, Whole
-from hexgate.cli.study_tallies import show_left, show_tallies
+from hexgate.cli.study_tallies import measures_without_value, show_left, show_tallies
 from hexgate.errors import ExitCode
 from hexgate.study.judging import JudgedStudy, Judging, judge_study
 
@@ -129,13 +129,25 @@ class _Watching:
 
 def _conclude(judged: JudgedStudy, *, quiet: bool) -> int:
     if not quiet:
-        show_tallies(judged.tallies)
+        if judged.tallies:
+            show_tallies(judged.tallies)
+        else:
+            click.echo(
+                text(
+                    "this judge has given no score: the marks of the one before count",
+                    "该评判模型没有给出任何分数：此前评判模型的分数仍然有效",
+                ),
+                err=True,
+            )
         show_left(judged.left)
         click.echo(_bill(judged), err=True)
         click.echo(str(judged.results), err=True)
     if judged.stopped is not None:
         show_error(judged.stopped)
         return judged.stopped.exit_code
+    if measures_without_value(judged.tallies):
+        click.echo(text("no reply has a score", "没有任何回答有分数"), err=True)
+        return ExitCode.EVIDENCE
     return ExitCode.EVIDENCE if judged.without else ExitCode.OK
 
 

@@ -9,7 +9,7 @@ import click
 
 from hexgate.cli.console import Display, show_error
 from hexgate.cli.language import text
-from hexgate.cli.study_tallies import show_left, show_tallies
+from hexgate.cli.study_tallies import measures_without_value, show_left, show_tallies
 from hexgate.errors import ExitCode
 from hexgate.study.scoring import Scored, Scoring, score_study
 
@@ -23,10 +23,10 @@ __all__ = ["command"]
         "in the raw records and results.csv. Do it when all runs are over: a measure at work beside them would spend "
         "energy on the measured machine. Started again it goes on, and marks runs that were added. "
         "Exit codes: 0 every run has its mark; 2 a measure, its options or the folder; 4 a measure cannot be carried "
-        "out on this machine; 5 the disk takes no more; 130 interrupted.",
+        "out on this machine, or has no value of any run; 5 the disk takes no more; 130 interrupted.",
         "按研究的 quality 一节为 FOLDER 中的运行评分；分数保存在 quality.jsonl，并写入原始记录与 results.csv。"
         "请在所有运行完成后执行：评分同时进行会在被测机器上耗能。再次执行即继续，也会为新增的运行评分。"
-        "退出码：0 每次运行都有分数；2 度量、选项或目录有误；4 有度量无法在本机执行；5 磁盘写满；130 被中断。",
+        "退出码：0 每次运行都有分数；2 度量、选项或目录有误；4 有度量无法执行或没有任何数值；5 磁盘写满；130 被中断。",
     ),
 )
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -109,4 +109,10 @@ def _conclude(scored: Scored, *, quiet: bool) -> int:
     if scored.stopped is not None:
         show_error(scored.stopped)
         return scored.stopped.exit_code
-    return ExitCode.EVIDENCE if scored.unable else ExitCode.OK
+    empty = measures_without_value(scored.tallies)
+    for measure in empty:
+        if measure not in scored.unable:
+            click.echo(
+                text(f"{measure} has no value of any run", f"{measure} 没有任何一次运行的数值"), err=True
+            )
+    return ExitCode.EVIDENCE if scored.unable or empty else ExitCode.OK

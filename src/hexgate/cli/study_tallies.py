@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import click
@@ -10,7 +11,7 @@ from hexgate.cli.console import columns, error_words, padded
 from hexgate.cli.language import text
 from hexgate.study.marking import Tally
 
-__all__ = ["show_left", "show_tallies"]
+__all__ = ["measures_without_value", "show_left", "show_tallies"]
 
 
 def show_tallies(tallies: Sequence[Tally]) -> None:
@@ -27,6 +28,14 @@ def show_tallies(tallies: Sequence[Tally]) -> None:
     for row in rows:
         cells = [padded(cell, width) for cell, width in zip(row, widths, strict=False)]
         click.echo("  ".join([*cells, row[-1]]))
+
+
+def measures_without_value(tallies: Sequence[Tally]) -> list[str]:
+    """Measures that have a value of no run of any model, which is no success, whatever the reasons are."""
+    counts = Counter({tally.measure: 0 for tally in tallies})
+    for tally in tallies:
+        counts[tally.measure] += tally.count
+    return [measure for measure, count in counts.items() if not count]
 
 
 def show_left(left: int) -> None:

@@ -101,6 +101,8 @@ class WatchServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # A page that is being drawn does not make the system turn other readers away.
+    request_queue_size = 128
     # A reader that does not read on does not hold up the end.
     block_on_close = False
 

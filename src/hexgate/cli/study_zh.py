@@ -15,6 +15,8 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
     ("nested too deeply", "嵌套过深"),
     ("not a finite number", "不是有限的数"),
     ("an integer beyond 64 bits", "整数超出 64 位"),
+    ("a text holds half a character", "文本含有半个字符"),
+    ("write the character itself, and not as two escapes", "请直接写该字符，不要写成两个转义"),
     ("not a mapping of names to values", "不是名称到值的映射"),
     ("there is no such key", "没有这个键"),
     ("did you mean {name}?", "是否指 {name}？"),

@@ -105,7 +105,7 @@ def check_study(
         without: names of checks that are left out, and said to be.
 
     Raises:
-        InputError: if there is no such check, or the study has no such level.
+        InputError: if there is no such check, the study has no such level, or fewer than two are named.
         EvidenceError: if its ledger cannot be read.
     """
     for name in without:
@@ -122,6 +122,13 @@ def check_study(
                 got=level,
                 expected=f"one of {', '.join(loads)}",
             )
+    if rising is not None and (len(rising) < 2 or len(set(rising)) < len(rising)):
+        raise InputError(
+            "prompts rise between at least two different levels",
+            where="--rising",
+            got=", ".join(rising) or None,
+            expected=", ".join(loads),
+        )
     found = places(reading)
     asked = _Asked(reading, found, RISING if rising is None else rising)
     made = tuple(

@@ -153,12 +153,16 @@ def table(reading: Reading, found: Sequence[Place]) -> Check:
 
 
 def _differing(expected: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """The columns in which a row is another; quality that has not been written into it yet is none."""
+    """The columns in which a row is another, or says more; quality that has not been written into it yet is none."""
     scored = any(name.startswith(f"{_QUALITY}_") and value for name, value in there.items() if name)
-    return [
+    differing = [
         name
         for name, value in expected.items()
         if (there.get(name) or "") != value and (scored or not name.startswith(f"{_QUALITY}_"))
+    ]
+    # Cells beyond the header are under None.
+    return differing + [
+        name or "cells without a header" for name, value in there.items() if name not in expected and value
     ]
 
 

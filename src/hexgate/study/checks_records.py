@@ -73,7 +73,7 @@ def failed(found: Sequence[Place]) -> Check:
 
 
 def truncated(found: Sequence[Place]) -> Check:
-    """Whether no reply was cut at its most tokens; listed is where the server does not say.
+    """Whether no reply was cut at its most tokens. Where the server does not say why it ended, nobody knows.
 
     Args:
         found: the study's places.
@@ -84,9 +84,14 @@ def truncated(found: Sequence[Place]) -> Check:
         for place in own
         if _of(place, "truncated") is True
     ]
-    unsaid = sum(_of(place, "truncated") is None for place in own)
-    listed = [{"runs_whose_end_the_server_does_not_explain": unsaid}] if unsaid else []
-    return checked("truncated", len(own), cut, listed)
+    cut += [
+        violation(
+            place, f"nobody knows whether it was cut ({_why_unsaid(place)})", "a reply that came to its end"
+        )
+        for place in own
+        if _of(place, "truncated") is None
+    ]
+    return checked("truncated", len(own), cut)
 
 
 def rising(reading: Reading, found: Sequence[Place], levels: Sequence[str]) -> Check:
@@ -141,18 +146,35 @@ def rising(reading: Reading, found: Sequence[Place], levels: Sequence[str]) -> C
 def scores(reading: Reading, found: Sequence[Place]) -> Check:
     """Whether every run has the judge's four scores, from 0 to 2.5 in half points, and their sum as its total.
 
+    And a mark of each measure that the study names, be it without a value.
+
     Args:
         reading: the study.
         found: its places.
     """
-    judge = reading.spec.judge
-    if JUDGE not in reading.marks.measures:
-        if judge is None:
-            return not_applicable("scores", "the study names no judge, and none has scored it")
+    judge, given = reading.spec.judge, reading.marks.measures
+    named = reading.spec.quality
+    if judge is None and JUDGE not in given and not named:
+        return not_applicable("scores", "the study names neither judge nor measure, and none has scored it")
+    if judge is not None and JUDGE not in given:
         return Check("scores", Status.NOT_MADE, 0, reason="the judge has not scored the study yet")
+    for one in named:
+        if one.measure not in given:
+            why = f"the measure {one.measure} has not scored the study yet"
+            return Check("scores", Status.NOT_MADE, 0, reason=why)
     own = [place for place in found if place.ok and (judge is None or judge.covers(place.category))]
+    own = own if JUDGE in given else []
     wrong = [violation(place, got, expected) for place in own for got, expected in _wrong_scores(place)]
-    return checked("scores", len(own), wrong)
+    looked_at = {place.run_id for place in own}
+    for one in named:
+        covered = [place for place in found if place.ok and one.covers(place.category)]
+        looked_at |= {place.run_id for place in covered}
+        wrong += [
+            violation(place, f"no mark of {one.measure}", "a mark")
+            for place in covered
+            if one.measure not in _of(place, "quality")
+        ]
+    return checked("scores", len(looked_at), wrong)
 
 
 def energy(reading: Reading, found: Sequence[Place]) -> Check:
@@ -278,6 +300,10 @@ def _question(place: Place) -> tuple[str, str, int | str, int]:
 
 def _of(place: Place, name: str) -> Any:
     return None if place.record is None else place.record[name]
+
+
+def _why_unsaid(place: Place) -> str:
+    return str(_of(place, "missing").get("truncated", "the record gives no reason"))
 
 
 def _metadata(place: Place) -> Mapping[str, Any]:

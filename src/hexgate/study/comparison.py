@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hexgate.stats.bootstrap import cluster_bootstrap
+from hexgate.stats.bootstrap import sums_bootstrap
 from hexgate.stats.distributions import student_t_quantile
 from hexgate.study.figures import ENERGY, LATENCY, SCORE, Figure
 from hexgate.study.places import Place
@@ -21,6 +21,7 @@ _SAME = 1e-12
 """A spread below this share of the values is that of rounding."""
 _ALIKE = "all values are alike, which bounds nothing"
 _FEW = "too few questions for an interval"
+_NEAR_ZERO = "what the runs cost is not told apart from zero"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def ratio_of(above: Figure, below: Figure, found: Sequence[Place]) -> Estimate:
     """The ratio of the sums of two figures over the runs that have both, such as points per joule.
 
     A ratio of sums is what all runs together gave for what they cost; the mean of the runs' ratios would be ruled by
-    the cheapest of them. A run of which the second figure is below zero has none.
+    the cheapest of them. A cost below zero is noise around a small one and stays in the sum: without it the sum would
+    be that of the runs whose noise was high. Where the sum is not above zero there is no ratio.
 
     Args:
         above: the figure that is given.
@@ -84,11 +86,11 @@ def ratio_of(above: Figure, below: Figure, found: Sequence[Place]) -> Estimate:
     values = []
     for place in found:
         top, bottom = above.of(place.record), below.of(place.record)
-        known = top is not None and bottom is not None and bottom >= 0
+        known = top is not None and bottom is not None
         values.append(_Values(place, top if known else None, float(bottom or 0.0) if known else 0.0))
 
     def reason(record: Mapping[str, object] | None) -> str | None:
-        return above.reason(record) or below.reason(record) or f"{below.name} is below zero"
+        return above.reason(record) or below.reason(record)
 
     return _estimate(values, reason, f"{above.name} per {below.unit}")
 
@@ -145,7 +147,8 @@ class LevelValue:
     latency_change_ms: Estimate | None
     """Change of the latency."""
     best_per_joule: str | None
-    """``best``, ``not told apart`` (the 95 % interval of its paired difference from the best holds 0), or None."""
+    """``best``, ``not told apart`` (the 95 % interval of its paired difference from the best holds 0), ``not compared``
+    (no question has both at every level, a level costs nothing over them, or there is no other), or None."""
     best_per_second: str | None
     """The same for points per second."""
 
@@ -165,7 +168,7 @@ def level_values(found: Sequence[Place]) -> tuple[LevelValue, ...]:
         mine = {level: groups[model, level] for level in levels}
         joules = {level: ratio_of(SCORE, ENERGY, own) for level, own in mine.items()}
         seconds = {level: _per_second(own) for level, own in mine.items()}
-        best_j, best_s = _best(joules, ENERGY, mine), _best(seconds, LATENCY, mine)
+        best_j, best_s = _best(ENERGY, mine), _best(LATENCY, mine)
         first = mine[levels[0]]
         for level in levels:
             own = mine[level]
@@ -209,35 +212,43 @@ def _per_second(found: Sequence[Place]) -> Estimate:
     return replace(per_ms, value=value, low=low, high=high)
 
 
-def _best(found: Mapping[str, Estimate], cost: Figure, mine: Mapping[str, Sequence[Place]]) -> dict[str, str]:
-    """The level with the highest ratio, and those that the same questions do not tell apart from it."""
-    known = {level: one.value for level, one in found.items() if one.value is not None}
-    if not known:
+def _best(cost: Figure, mine: Mapping[str, Sequence[Place]]) -> dict[str, str]:
+    """The level with the highest score per cost, and those that are not told apart from it.
+
+    Only questions that have both at every level count: a level without its hard questions would win by what it lacks.
+    """
+    sums = {level: _sums(cost, own) for level, own in mine.items()}
+    if not any(sums.values()):
         return {}
-    best = max(known, key=lambda level: known[level])
+    known = [set(own) for own in sums.values()]
+    both = [key for key in next(iter(sums.values())) if all(key in own for own in known)]
+    tables = {level: np.array([own[key] for key in both], dtype=np.float64) for level, own in sums.items()}
+    if len(mine) < 2 or not both or not all(table[:, 1].sum() > 0 for table in tables.values()):
+        return dict.fromkeys(mine, "not compared")
+    ratios = {level: float(table[:, 0].sum() / table[:, 1].sum()) for level, table in tables.items()}
+    best = max(ratios, key=lambda level: ratios[level])
     alike = {
         level: "not told apart"
-        for level in known
-        if level != best and not _told_apart(cost, mine[best], mine[level])
+        for level in ratios
+        if level != best and not _told_apart(tables[best], tables[level])
     }
     return {best: "best", **alike}
 
 
-def _told_apart(cost: Figure, first: Sequence[Place], other: Sequence[Place]) -> bool:
+def _told_apart(one: NDArray[np.float64], two: NDArray[np.float64]) -> bool:
     """Whether the score per cost of two levels differs: the 95 % interval of the difference, paired by question.
 
     Each ratio of sums is linearised about its value, so that it is a mean of one term a question; source: Cochran
     (1977), Sampling Techniques, chapter 6. The terms of a question are subtracted before their spread is taken.
+
+    Args:
+        one: (questions, 2) score and cost of the questions at a level.
+        two: those of the same questions at another.
     """
-    one, two = _sums(cost, first), _sums(cost, other)
-    both = [key for key in one if key in two]
-    if len(both) < 2:
+    if len(one) < 2:
         return False
     terms, ratios = [], []
-    for sums in (one, two):
-        above, below = (np.array([sums[key][place] for key in both], dtype=np.float64) for place in (0, 1))
-        if not below.sum():
-            return False
+    for above, below in (one.T, two.T):
         ratio = above.sum() / below.sum()
         terms.append((above - ratio * below) / below.mean())
         ratios.append(float(ratio))
@@ -250,7 +261,7 @@ def _sums(cost: Figure, found: Sequence[Place]) -> dict[tuple[str, int | str], t
     sums: dict[tuple[str, int | str], tuple[float, float]] = {}
     for place in found:
         top, bottom = SCORE.of(place.record), cost.of(place.record)
-        if top is not None and bottom is not None and bottom >= 0:
+        if top is not None and bottom is not None:
             above, below = sums.get(_question(place), (0.0, 0.0))
             sums[_question(place)] = above + top, below + bottom
     return sums
@@ -277,22 +288,35 @@ def _estimate(
     why = "; ".join(f"{_runs(count)}: {words}" for words, count in lacking.most_common()) or None
     n, missing = len(there), len(values) - len(there)
     questions = len({_question(one.place) for one in there})
-    below = [one.below for one in there]
-    if not any(below):
+    by_question: dict[tuple[str, int | str], list[float]] = {}
+    for one in there:
+        sums = by_question.setdefault(_question(one.place), [0.0, 0.0])
+        sums[0] += float(one.above or 0.0)
+        sums[1] += one.below
+    below = sum(bottom for _, bottom in by_question.values())
+    if not below > 0.0:
         nothing = "the runs cost nothing, so that there is no ratio" if there else None
         return Estimate(n, missing, questions, None, None, None, why, nothing)
-    interval = cluster_bootstrap(
-        [float(one.above or 0.0) for one in there],
-        below,
-        [_question(one.place) for one in there],
+    value = sum(top for top, _ in by_question.values()) / below
+    interval = sums_bootstrap(
+        np.array(list(by_question.values()), dtype=np.float64),
+        _ratios,
         level=_LEVEL,
+        point=value,
         what=what,
     )
-    value = sum(float(one.above or 0.0) for one in there) / sum(below)
     if interval.low is None or interval.high is None:
         alike = _FEW if questions < 2 else _ALIKE if len({one.above for one in there}) == 1 else _FEW
+        if min(bottom for _, bottom in by_question.values()) < 0.0:
+            alike = _NEAR_ZERO
         return Estimate(n, missing, questions, value, None, None, why, alike)
     return Estimate(n, missing, questions, value, interval.low, interval.high, why, None)
+
+
+def _ratios(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    above, below = sums.T
+    found: NDArray[np.float64] = np.divide(above, below, out=np.full(len(sums), np.nan), where=below > 0.0)
+    return found
 
 
 def _by_question(figure: Figure, found: Sequence[Place]) -> dict[tuple[str, int | str], float]:

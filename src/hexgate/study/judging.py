@@ -55,7 +55,7 @@ class JudgedStudy:
     report: JudgeReport
     """What the judge said of the replies, its bill and its noise, those of earlier calls included."""
     tallies: tuple[Tally, ...]
-    """Its totals by model."""
+    """Its totals by model; none where it has given no score and the marks of an earlier judge stay."""
     without: int
     """Replies that have no score although there is something in them to judge."""
     stopped: HexgateError | None
@@ -75,7 +75,8 @@ def judge_study(
     """Have the replies of a study judged. What is judged is kept however it ends, and is not asked again.
 
     The marks follow the ledger of calls: a reply has one as soon as it is settled, be it without a value. A run that
-    failed has a mark without a value and is not sent.
+    failed has a mark without a value and is not sent. Where another judge has given marks before, they count until
+    this one has given a score: one that cannot be reached takes nothing away.
 
     Args:
         folder: the study's folder.
@@ -98,7 +99,7 @@ def judge_study(
     call, reading = mark_study(folder, spec_file, give)
     return JudgedStudy(
         report=call.report,
-        tallies=tallies(reading, JUDGE, call.by.tasks),
+        tallies=tallies(reading, JUDGE, call.by.tasks) if call.counts else (),
         without=call.without,
         stopped=call.stopped,
         left=len(reading.left),
@@ -119,6 +120,8 @@ class _Call:
         self.by = by
         self.stopped: HexgateError | None = None
         self.without = 0
+        self.counts = True
+        """Whether its marks are those that count from now on."""
 
     def go(self, progress: Callable[[int, int], None] | None) -> None:
         """Ask for what is left, and mark what is settled."""
@@ -126,8 +129,12 @@ class _Call:
         self.report = self._asked(items, progress)
         replies = {item.id: item.reply for item in items}
         self.without = sum(one.scores is None and bool(replies[one.id].strip()) for one in self.report.judged)
-        self._mark({one.id: one for one in self.report.judged})
-        self._write()
+        earlier = self._reading.marks.measures.get(JUDGE)
+        scored = any(one.scores is not None for one in self.report.judged)
+        self.counts = scored or earlier is None or earlier.sha256 == _measure(self._spec).sha256
+        if self.counts:
+            self._mark({one.id: one for one in self.report.judged})
+            self._write()
 
     def _asked(self, items: Sequence[Item], progress: Callable[[int, int], None] | None) -> JudgeReport:
         # Whoever only reads what a judge has left needs nothing of what asks one.

@@ -152,11 +152,13 @@ def read_marks(folder: Path) -> Marks:
             if row["event"] == "measure":
                 measures[name] = Measure(name, row["identity"], bool(row["higher_is_better"]))
             else:
-                mark = {key: row[key] for key in ("value", "reason", "parts")}
-                given.setdefault((row["run_id"], row["attempt"]), {})[name] = (row["identity_sha256"], mark)
-    except (KeyError, TypeError) as error:
+                given.setdefault((row["run_id"], row["attempt"]), {})[name] = (
+                    row["identity_sha256"],
+                    _mark(row),
+                )
+        newest = {name: measure.sha256 for name, measure in measures.items()}
+    except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError(f"a line of the marks is none of ours ({error})", where=str(path)) from None
-    newest = {name: measure.sha256 for name, measure in measures.items()}
     return Marks(
         measures,
         {
@@ -165,3 +167,20 @@ def read_marks(folder: Path) -> Marks:
             if (kept := {name: mark for name, (digest, mark) in marks.items() if newest.get(name) == digest})
         },
     )
+
+
+def _mark(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Value, reason and parts of a row.
+
+    Raises:
+        KeyError, TypeError: if it has none of these.
+    """
+    mark = {key: row[key] for key in ("value", "reason", "parts")}
+    value = mark["value"]
+    if value is None:
+        good = isinstance(mark["reason"], str)
+    else:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not good or not isinstance(mark["parts"], dict):
+        raise TypeError(f"{row['measure']} of {row['run_id']}")
+    return mark

@@ -58,18 +58,32 @@ def read_plain_yaml(path: Path) -> Any:
         raise InputError(f"not YAML: {' '.join(str(error).split())}", where=str(path)) from None
     except RecursionError:
         raise InputError("nested too deeply", where=str(path)) from None
-    _refuse_odd_numbers(value, str(path), "")
+    _refuse_odd(value, str(path), "")
     return value
 
 
-def _refuse_odd_numbers(value: Any, file: str, path: str) -> None:
+def _refuse_odd(value: Any, file: str, path: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
-            _refuse_odd_numbers(item, file, f"{path}.{key}" if path else str(key))
+            _refuse_half(str(key), file, path)
+            _refuse_odd(item, file, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _refuse_odd_numbers(item, file, f"{path}[{index}]")
+            _refuse_odd(item, file, f"{path}[{index}]")
+    elif isinstance(value, str):
+        _refuse_half(value, file, path)
     elif is_unbounded(value):
         raise InputError("not a finite number", where=f"{file}: {path}", got=str(value))
     elif is_too_long(value):
         raise InputError("an integer beyond 64 bits", where=f"{file}: {path}")
+
+
+def _refuse_half(text: str, file: str, path: str) -> None:
+    """Refuse half a character, such as JSON writes two of for one: it has no UTF-8."""
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        raise InputError(
+            "a text holds half a character",
+            where=f"{file}: {path}" if path else file,
+            got=ascii(text)[:80],
+            hint="write the character itself, and not as two escapes",
+        )

@@ -36,7 +36,8 @@ def status_of(reading: Reading) -> dict[str, Any]:
     last = max(reading.records, key=lambda record: (record["timestamp"], record["order"]), default=None)
     missing: dict[str, str] = {}
     if per_hour is None:
-        missing["runs_per_hour"] = missing["left_seconds"] = "no run is over"
+        why = "the time of no call is known" if done else "no run is over"
+        missing["runs_per_hour"] = missing["left_seconds"] = why
     if not measured:
         missing["energy_j"] = "no energy was measured"
     return {

@@ -78,8 +78,20 @@ _WORDS: tuple[Explained, ...] = (
     (
         "best",
         "",
-        "best: the highest of the model; not told apart: 95 % interval of the paired difference from the best holds 0",
-        "best：该模型中最高；not told apart：与最高者逐题配对之差的 95 % 区间包含 0，无法区分",
+        "the highest of the model over the questions that have score and cost at every level",
+        "在各级别都有得分与代价的题目上，该模型中最高",
+    ),
+    (
+        "not told apart",
+        "",
+        "the 95 % interval of the difference from the best, paired by question, holds 0",
+        "与最高者逐题配对之差的 95 % 区间包含 0，无法区分",
+    ),
+    (
+        "not compared",
+        "",
+        "there is no question with score and cost at every level, or no other level",
+        "没有在各级别都有得分与代价的题目，或没有其他级别",
     ),
 )
 

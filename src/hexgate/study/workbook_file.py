@@ -19,6 +19,8 @@ Cell = str | int | float | bool | None
 """What a cell may hold; None and an empty text leave it empty."""
 _MODIFIED = re.compile(rb"(<dcterms:(created|modified)[^>]*>)[^<]*")
 _CORE = "docProps/core.xml"
+_WIDEST = 80.0
+"""A column is not wider than this, in characters; a file with one above 255 is refused."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def _write(book: Any, sheet: Sheet) -> None:
     # A sheet that is streamed takes its widths and panes only before its first row.
     page.freeze_panes = f"{get_column_letter(sheet.frozen + 1)}2"
     for place, column in enumerate(sheet.columns, start=1):
-        page.column_dimensions[get_column_letter(place)].width = max(column.width, len(column.title) + 3.0)
+        page.column_dimensions[get_column_letter(place)].width = min(
+            max(column.width, len(column.title) + 3.0), _WIDEST
+        )
     last = get_column_letter(len(sheet.columns))
     page.auto_filter.ref = f"A1:{last}{len(sheet.rows) + 1}"
     bold, shade = Font(bold=True), PatternFill("solid", fgColor="FFDDE6EE")
