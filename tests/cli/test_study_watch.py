@@ -342,4 +342,6 @@ def test_many_readers_at_once_are_not_turned_away(tmp_path: Path) -> None:
     with WatchServer(study, "127.0.0.1", 0, "en") as server, ExitStack() as readers:
         # It does not serve yet, as if it were busy: who comes has to wait, and is not dropped.
         for _ in range(40):
-            readers.enter_context(socket.create_connection(server.server_address[:2], timeout=PATIENCE_S / 20))
+            readers.enter_context(
+                socket.create_connection(("127.0.0.1", server.server_port), timeout=PATIENCE_S / 20)
+            )

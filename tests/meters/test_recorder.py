@@ -63,35 +63,40 @@ def test_both_files_cover_the_measurement(tmp_path: Path, powercap: Any) -> None
 
     writer = threading.Thread(target=work)
     writer.start()
-    recorder = Recorder(
-        tmp_path, "run", pid=os.getpid(), resources_hz=50, power_hz=100, rapl_root=powercap.root
-    )
-    with recorder:
-        start_ns = recorder.mark_ns()
-        before = _lines(recorder.resources_path), _lines(recorder.power_path)
-        _wait_for(lambda: _lines(recorder.resources_path) >= before[0] + 20)
-        _wait_for(lambda: _lines(recorder.power_path) >= before[1] + 20)
-        end_ns = recorder.mark_ns()
+    # On a busy machine the sensor may go unread for a part of the span, which then rightly has no energy.
+    for attempt in range(5):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        recorder = Recorder(
+            folder, "run", pid=os.getpid(), resources_hz=50, power_hz=100, rapl_root=powercap.root
+        )
+        with recorder:
+            start_ns = recorder.mark_ns()
+            before = _lines(recorder.resources_path), _lines(recorder.power_path)
+            _wait_for(lambda: _lines(recorder.resources_path) >= before[0] + 20)  # noqa: B023 - waited for here
+            _wait_for(lambda: _lines(recorder.power_path) >= before[1] + 20)  # noqa: B023 - waited for here
+            end_ns = recorder.mark_ns()
+        window = Window(start_ns, end_ns)
+        resources, power = _rows(recorder.resources_path), _rows(recorder.power_path)
+        [domain] = recorder.domains
+        trace = traces(power)[domain.id]
+        energy = energy_j(trace, domain, window)
+        if isinstance(energy, Energy):
+            break
     end.set()
     writer.join()
 
     assert recorder.failure is None
     assert [domain.scope for domain in recorder.domains] == [Scope.PACKAGE]
     assert {lack.meter for lack in recorder.unavailable} <= {"nvml", "jetson", "host"}
-    resources, power = _rows(recorder.resources_path), _rows(recorder.power_path)
     assert recorder.rows == {"resources": len(resources), "power": len(power)}
-    assert not list(tmp_path.glob("*.partial"))
-
-    window = Window(start_ns, end_ns)
+    assert not list(folder.glob("*.partial"))
     assert power[0]["t_ns"] < start_ns
     assert power[-1]["t_ns"] > end_ns
     summary = summarise_resources(resources, window)
     assert summary["covered_ratio"] == 1.0
     assert summary["process_rss_bytes"]["samples"] >= 19
     assert summary["process_rss_bytes"]["mean"] > 0
-    [domain] = recorder.domains
-    trace = traces(power)[domain.id]
-    energy = energy_j(trace, domain, window)
     assert isinstance(energy, Energy), energy
     assert energy.readings >= 19
     steps = [(later - sooner) % (range_uj / 1e6) for (_, sooner), (_, later) in pairwise(trace)]

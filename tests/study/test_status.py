@@ -84,4 +84,8 @@ def test_a_pace_that_is_not_known_has_the_reason_that_holds(tmp_path: Path) -> N
     (folder / "calls.jsonl").unlink()
     found = status_of(read_study(folder))
     assert found["runs_per_hour"] is found["left_seconds"] is None
-    assert found["missing"]["runs_per_hour"] == found["missing"]["left_seconds"] == "the time of no call is known"
+    assert (
+        found["missing"]["runs_per_hour"]
+        == found["missing"]["left_seconds"]
+        == "the time of no call is known"
+    )
