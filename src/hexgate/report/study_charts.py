@@ -93,7 +93,7 @@ def plane(
         _whiskers(drawing, spot, x, y)
     for spot in spots:
         marker(drawing, x(spot.x), y(spot.y), spot.series, hollow=spot.hollow, hint=spot.hint)
-    _labels(drawing, spots, x, y, frame, joined=joined)
+    _labels(drawing, spots, x, y, frame, joined=joined, stepped=bool(front))
     _legend(drawing, rows)
     return drawing.finish("chart wide")
 
@@ -195,8 +195,9 @@ def _labels(
     frame: Frame,
     *,
     joined: bool,
+    stepped: bool,
 ) -> None:
-    """A label beside each dot where none is covered, of joined ones above or below first; else the hint has to do."""
+    """A label beside each dot where none is covered, off its line where it has one; else the hint has to do."""
     taken: list[_Box] = [(x(spot.x) - 6, y(spot.y) - 6, x(spot.x) + 6, y(spot.y) + 6) for spot in spots]
     for spot in spots:
         if not spot.label:
@@ -207,7 +208,12 @@ def _labels(
         beside = ((at + 9, height + 4), (at - 9 - width, height + 4))
         over = ((at - width / 2, height - 10), (at - width / 2, height + 18))
         askew = ((at + 9, height - 8), (at + 9, height + 16))
-        for left, base in (*over, *askew, *beside) if joined else (*beside, *over, *askew):
+        if joined:
+            places = (*over, *askew, *beside)
+        else:
+            # The front goes on at the right of a dot, at its height.
+            places = (*askew, *beside, *over) if stepped else (*beside, *over, *askew)
+        for left, base in places:
             box = (left, base - 10, left + width, base + 2)
             inside = (
                 box[0] >= frame.left

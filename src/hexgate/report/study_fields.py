@@ -33,7 +33,8 @@ class Dot:
     quality: Figure
     """In the measure's unit."""
     on_front: bool
-    """Whether no other dot is at least as good on both axes, and better on one, by the means."""
+    """Whether no other dot is at least as good on both axes, and better on one, by the means; of none where less than
+    half of the questions are common to all."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Field:
     most: int
     """What the fullest dot has of them."""
     left_out: tuple[Both, ...]
-    """What is not on the chart, and why."""
+    """What is not on the chart, and why: dots, or the front."""
 
 
 def fields(study: StudyFigures, measure: Measured, suite: str, *, by_load: bool) -> tuple[Field, ...]:
@@ -75,7 +76,7 @@ def fields(study: StudyFigures, measure: Measured, suite: str, *, by_load: bool)
     mixed = {name for name, count in counts.items() if count > 1}
     found = []
     for (device, scope), pool in pools.items():
-        basis = Basis(suite=suite, device=str(device), scope=str(scope))
+        basis = Basis(suite=suite, device=device or "?", scope=str(scope))
         pure = {name: rows for name, rows in pool.items() if name not in mixed}
         found.append(_field(basis, measure, pure, [name for name in pool if name in mixed], by_load=by_load))
     return tuple(found)
@@ -106,7 +107,10 @@ def _field(
     for name in kept if shared else ():
         rows = [row for row in pool[name] if unit(row) in shared]
         dots.append((name, figure(rows, "energy_j"), figure(rows, measure.key)))
-    best = _front(dots, basis, measure)
+    enough = len(shared) >= _LEAST_SHARE * most
+    if dots and not enough:
+        left_out.append(word("few_shared"))
+    best = _front(dots, basis, measure) if enough else set()
     return Field(
         basis=basis,
         measure=measure,

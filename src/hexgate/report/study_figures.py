@@ -17,10 +17,12 @@ from hexgate.report.numbers import is_number
 from hexgate.stats.bootstrap import cluster_bootstrap, mean_bootstrap
 from hexgate.stats.interval import Interval
 from hexgate.study.marks import JUDGE
+from hexgate.study.rating_basis import device_of
 from hexgate.study.reading import Reading
 
 __all__ = [
     "FAILED",
+    "MIXED",
     "MOST_CELLS",
     "QUANTITIES",
     "Figure",
@@ -29,6 +31,7 @@ __all__ = [
     "Row",
     "StudyFigures",
     "figure",
+    "is_mixed",
     "quality_key",
     "study_figures",
 ]
@@ -69,6 +72,8 @@ _MOST_RESAMPLES, _LEAST_RESAMPLES, _DRAWS = 2000, 400, 400_000
 FAILED = "the run failed"
 UNSCORED = "it has not been scored"
 UNSAID = "no reason is stated"
+MIXED = "its runs were made on several devices or meters"
+_METERED = frozenset({"energy_j", "net_j"})
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Row:
     missing: Mapping[str, str]
     """Why, for each key that has no value; keys that are not meant for it are in neither."""
     device: str | None
-    """On what it ran."""
+    """On what it ran, with its power mode where that is known."""
     scope: str | None
     """What its energy covers, such as ``board+package``; None where there is none."""
     warm: bool
@@ -132,9 +137,14 @@ class Figure:
     over: str | None
     """What the interval is over: ``questions``, or ``repeats`` of one question."""
     n: int
-    """Runs with a value."""
+    """Runs with a value; 0 where they have no common mean."""
     missing: tuple[tuple[str, int], ...]
     """Each reason why runs have none, and how many, the most first."""
+
+    @property
+    def lacking(self) -> int:
+        """Runs that were answered and have no value, or none that goes with the others."""
+        return sum(count for reason, count in self.missing if reason != FAILED)
 
     @property
     def ends(self) -> tuple[float, float] | None:
@@ -190,7 +200,7 @@ class StudyFigures:
     @property
     def bases(self) -> tuple[str, ...]:
         """The different devices and scopes of energy, in words: energies of several have no common axis."""
-        found = {f"{row.device}, {row.scope}" for row in self.rows if row.scope is not None}
+        found = {f"{row.device or '?'}, {row.scope}" for row in self.rows if row.scope is not None}
         return tuple(sorted(found))
 
     @property
@@ -207,7 +217,9 @@ def quality_key(measure: str) -> str:
 def study_figures(reading: Reading) -> StudyFigures:
     """Count a study, as far as it has come."""
     measures = _measures(reading)
-    rows = tuple(_row(record, measures) for record in reading.records)
+    rows = tuple(
+        _row(record, measures, device_of(reading.visits.get(record["visit"]))) for record in reading.records
+    )
     spec = reading.spec
     models, tasks, loads = ([one.name for one in part] for part in (spec.models, spec.tasks, spec.loads))
     planned = Counter((run.model, run.cell.task, run.cell.load) for run in reading.plan.runs)
@@ -258,12 +270,19 @@ def figure(rows: Sequence[Row], key: str, *, sure: bool = True) -> Figure:
     """
     # In an order of their own, so that the draws of an interval do not depend on that of the runs.
     having = sorted((row for row in rows if key in row.values), key=lambda row: row.question)
+    if key in _METERED and is_mixed(having):
+        return Figure(None, None, None, 0, ((MIXED, len(having)),))
     reasons = Counter(row.missing[key] for row in rows if key in row.missing).most_common()
     if not having:
         return Figure(None, None, None, 0, tuple(reasons))
     values = [row.values[key] for row in having]
     interval, over = _interval(values, [row.question for row in having], key) if sure else (None, None)
     return Figure(math.fsum(values) / len(values), interval, over, len(values), tuple(reasons))
+
+
+def is_mixed(rows: Sequence[Row]) -> bool:
+    """Whether energies of some runs are of several devices or scopes of a meter: their mean would be of none."""
+    return len({(row.device, row.scope) for row in rows if row.scope is not None}) > 1
 
 
 def _interval(
@@ -301,7 +320,7 @@ def _measures(reading: Reading) -> tuple[Measured, ...]:
     return tuple(sorted(found, key=lambda one: (order.get(one.name, len(order)), one.name)))
 
 
-def _row(record: Mapping[str, Any], measures: Sequence[Measured]) -> Row:
+def _row(record: Mapping[str, Any], measures: Sequence[Measured], device: str | None) -> Row:
     ok = record["status"] == "ok"
     reasons = record["missing"]
     values: dict[str, float] = {}
@@ -331,7 +350,7 @@ def _row(record: Mapping[str, Any], measures: Sequence[Measured]) -> Row:
         ok=ok,
         values=values,
         missing=missing,
-        device=record["metadata"]["host"],
+        device=device,
         scope="+".join(sorted(scopes)) if "energy_j" in values else None,
         warm=record["prompt_state"] == "warm",
     )

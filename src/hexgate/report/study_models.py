@@ -87,21 +87,16 @@ def profiles_section(study: StudyFigures, lang: Lang) -> Section:
         (word("radar_answered"), word("radar_answered"), word("norm_share"), "answered", None),
     ]
     names = [one for one in names if any(_raw(group, one[3]) is not None for group in study.models)]
+    axes = [one for one in names if any(_share(study, group, *one[3:]) is not None for group in study.models)]
     rows = [
-        Profile(
-            group.model,
-            [_share(study, group, key, measure) for _, _, _, key, measure in names],
-            place,
-        )
+        Profile(group.model, [_share(study, group, *one[3:]) for one in axes], place)
         for place, group in enumerate(study.models[:_MOST_MODELS])
         if group.over
     ]
     drawn = [
         (word("radar"), shown, Both("", ""))
         for first in range(0, len(rows), _TOGETHER)
-        if (
-            shown := profiles(word("radar"), [one[0] for one in names], rows[first : first + _TOGETHER], lang)
-        )
+        if (shown := profiles(word("radar"), [one[0] for one in axes], rows[first : first + _TOGETHER], lang))
     ]
     columns = [
         Column(word("col_axis"), numeric=False),
@@ -133,13 +128,16 @@ def _raw(group: Group, key: str) -> float | None:
 
 
 def _share(study: StudyFigures, group: Group, key: str, measure: Measured | None) -> float | None:
-    """A value as a share of its scale, or of the best model's; None where there is none."""
+    """A value as a share of its scale, or of the best of several models'; None where there is none."""
     value = _raw(group, key)
     if value is None or key == "answered":
         return value
     if measure is not None and measure.scale:
         return min(max(value / measure.scale, 0.0), 1.0)
     others = [found for one in study.models if (found := _raw(one, key)) is not None]
+    if len(others) < 2:
+        # The best of one is no evidence that it is good.
+        return None
     if key in _BETTER_LOW:
         return min(others) / value if min(others) > 0 else None
     return value / max(others) if max(others) > 0 else None
@@ -254,7 +252,7 @@ def _cell_row(group: Group, measures: Sequence[Measured]) -> list[Cell]:
         count_cell(group.over - group.failed, word("of_planned", planned=number(group.planned))),
         *(figure_cell(figures.get(one.key)) for one in measures),
         *(figure_cell(figures[key]) for key in ("energy_j", "latency_s", "ttft_s", "tokens_per_s")),
-        *(value_cell(figures[key].mean) for key in ("prompt_tokens", "output_tokens")),
+        *(figure_cell(figures[key]) for key in ("prompt_tokens", "output_tokens")),
         _missing_cell(group, measures),
     ]
 

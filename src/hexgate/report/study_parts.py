@@ -135,12 +135,13 @@ def count_cell(count: int, under: Both | str = "") -> Cell:
 
 
 def figure_cell(figure: Figure | None) -> Cell:
-    """A mean with its interval below; a dash where there is none."""
+    """A mean, below it its interval, and how many runs it is of where answered ones lack it; a dash where none is."""
     if figure is None or figure.mean is None:
         return value_cell(None)
+    few = f"n = {figure.n}" if figure.lacking else ""
     if figure.ends is None:
-        return value_cell(figure.mean)
+        return value_cell(figure.mean, few)
     low, high = figure.ends
     shown = number(figure.mean, spread=(high - low) / 2)
     below = (span(low, high) or "") + (_REPEATS if figure.over == "repeats" else "")
-    return Cell(shown, below, repr(figure.mean), "num")
+    return Cell(shown, ", ".join(filter(None, (below, few))), repr(figure.mean), "num")

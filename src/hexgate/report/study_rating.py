@@ -36,7 +36,9 @@ def rating_section(reading: Reading) -> Section:
             "rating", title, lead, [Note([word("no_rating_yet", reason=reason_words(error.what))])]
         )
     columns = [Column(word(key), numeric=False) for key in ("col_model", "col_letter")]
-    columns += [Column(word(key)) for key in ("col_index", "col_energy", "col_accepted_j", "col_acceptance")]
+    columns += [
+        Column(word(key)) for key in ("col_index", "col_request_j", "col_accepted_j", "col_acceptance")
+    ]
     columns += [Column(word("col_front"), numeric=False), Column(word("col_refusals"), numeric=False)]
     labels = [(same(one.model, 80), _label(one), Both("", "")) for one in rated if one.letter is not None]
     blocks: list[Table | Charts] = [Table(columns, [_row(one) for one in rated])]

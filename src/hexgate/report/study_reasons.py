@@ -137,6 +137,7 @@ STUDY_REASONS: tuple[tuple[str, str], ...] = (
     # report/study_figures.py
     ("it has not been scored", "尚未评分"),
     ("no reason is stated", "没有说明原因"),
+    ("its runs were made on several devices or meters", "其运行来自多台设备或多种计量范围"),
 )
 """English with gaps and its twin, as `Twins` takes them. Of several that fit, the first is taken."""
 

@@ -12,7 +12,7 @@ from hexgate.report.numbers import number
 from hexgate.report.study_charts import Spot, plane, said
 from hexgate.report.study_dots import MOST_ROWS, Place, dots
 from hexgate.report.study_fields import Dot, Field, fields
-from hexgate.report.study_figures import Figure, Group, Measured, StudyFigures
+from hexgate.report.study_figures import Figure, Group, Measured, StudyFigures, is_mixed
 from hexgate.report.study_levels import choices, costed
 from hexgate.report.study_parts import (
     Cell,
@@ -124,18 +124,19 @@ def _models_table(study: StudyFigures) -> Table:
 def _model_row(study: StudyFigures, group: Group) -> list[Cell]:
     figures = group.figures
     energy, tokens = figures["energy_j"].mean, figures["output_tokens"].mean
+    own = [row.values for row in study.rows if row.model == group.model]
     # Both means have to be of the same runs, or their ratio is of none.
-    known = figures["energy_j"].n == figures["output_tokens"].n and tokens
-    per_token = energy / tokens if energy is not None and known and tokens else None
+    same_runs = all(("energy_j" in values) == ("output_tokens" in values) for values in own)
+    per_token = energy / tokens if energy is not None and same_runs and tokens else None
     return [
         name_cell(group.model),
         count_cell(group.over - group.failed, word("of_planned", planned=number(group.planned))),
         *_quality_cells(study, group),
         figure_cell(figures["energy_j"]),
-        value_cell(figures["net_j"].mean),
+        figure_cell(figures["net_j"]),
         value_cell(per_token),
         *(figure_cell(figures[key]) for key in ("latency_s", "ttft_s", "tokens_per_s")),
-        *(value_cell(figures[key].mean) for key in ("prompt_tokens", "output_tokens")),
+        *(figure_cell(figures[key]) for key in ("prompt_tokens", "output_tokens")),
     ]
 
 
@@ -163,7 +164,7 @@ def tasks_section(study: StudyFigures, lang: Lang) -> Section:
             count_cell(group.over - group.failed, word("of_planned", planned=number(group.planned))),
             *_quality_cells(study, group),
             *(figure_cell(group.figures[key]) for key in ("energy_j", "latency_s")),
-            value_cell(group.figures["output_tokens"].mean),
+            figure_cell(group.figures["output_tokens"]),
         ]
         for group in sorted(study.by_task, key=lambda group: tasks.index(str(group.task)))
     ]
@@ -296,7 +297,7 @@ def _levels_table(study: StudyFigures) -> Table:
             name_cell(group.model),
             name_cell(group.load),
             count_cell(group.over - group.failed, word("of_planned", planned=number(group.planned))),
-            *(value_cell(group.figures[key].mean) for key in ("prompt_tokens", "output_tokens")),
+            *(figure_cell(group.figures[key]) for key in ("prompt_tokens", "output_tokens")),
             *_quality_cells(study, group),
             *(figure_cell(group.figures[key]) for key in ("energy_j", "latency_s")),
             value_cell(found.per_cost if (found := ratios.get((group.model, str(group.load)))) else None),
@@ -353,6 +354,10 @@ def _quantizations(study: StudyFigures, configurations: dict[str, dict[str, Any]
     def mean(groups: Sequence[Group], key: str) -> float | None:
         values = [group.figures[key].mean if key in group.figures else None for group in groups]
         known = [value for value in values if value is not None]
+        if key == "energy_j" and is_mixed(
+            [row for row in study.rows if row.model in {one.model for one in groups}]
+        ):
+            return None
         return math.fsum(known) / len(known) if len(known) == len(values) else None
 
     rows = [

@@ -118,6 +118,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "There is no chart of quality against energy, because no quality has been measured.",
         "尚未测量质量，因此没有质量与能耗图。",
     ),
+    "few_shared": ("These are too few to say what lies on the front.", "题目太少，不画前沿。"),
     "not_comparable": ("Not on one chart", "不能放在同一张图上"),
     "more_measures": (
         "Further measures are in the table of all cells: {names}.",
@@ -205,8 +206,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "cost_energy": ("energy", "能耗"),
     "cost_tokens": ("tokens of prompt and reply", "提示词与回复的词元数"),
     "choices_note": (
-        "Quality for its cost favours what is cheap and poor: read it beside the quality. The last pick is the load with the least {cost} whose quality does not lie below the best one's by the one-sided 95 % bound, paired over questions. That few questions tell nothing apart is no proof that two are alike.",
-        "单位成本质量偏向便宜而差的选择：请与质量一并看。最后一列是在按题目配对的单侧 95% 界下质量不低于最佳者、且{cost}最少的负载。题目太少而分不出差别，并不证明二者相同。",
+        "All picks are over the questions that every load has, and may differ from the means above. Quality for its cost favours what is cheap and poor: read it beside the quality. The last pick is the load with the least {cost} whose quality does not lie below the best one's by the one-sided 95 % bound, paired over questions. That few questions tell nothing apart is no proof that two are alike.",
+        "各项均只按所有负载共有的题目计算，可能与上表平均值不同。单位成本质量偏向便宜而差的选择：请与质量一并看。最后一列是在按题目配对的单侧 95% 界下质量不低于最佳者、且{cost}最少的负载。题目太少而分不出差别，并不证明二者相同。",
     ),
     "enough_no_cost": ("the cost of a load is not known", "有负载的成本未知"),
     "enough_few": (
@@ -340,6 +341,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "no_rating_yet": ("There is nothing to rate yet: {reason}", "还没有可评级的内容：{reason}"),
     "col_letter": ("Class", "等级"),
     "col_index": ("Index EEI", "指数 EEI"),
+    "col_request_j": ("J per request, failed ones too", "每次请求，J（含失败）"),
     "col_accepted_j": ("J per accepted answer", "每个被接受回答，J"),
     "col_acceptance": ("Accepted", "接受率"),
     "col_front": ("On the front", "在前沿上"),
@@ -349,8 +351,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     # how it was made
     "how": ("How the figures were made", "数值的计算方法"),
     "how_mean": (
-        "Means are over runs that were answered and have the value, one weight each.",
-        "平均值取自已回答且有该数值的运行，各占一份权重。",
+        "Means are over runs that were answered and have the value, one weight each; n = is the number of these where other answered runs lack it. A model that fails at what is hard is compared with others on common questions by the charts of quality against energy alone.",
+        "平均值取自已回答且有该数值的运行，各占一份权重；另有已回答的运行缺少该数值时注明 n = 次数。若模型在难题上失败，只有质量与能耗图才按共同的题目比较。",
     ),
     "how_interval": (
         "Intervals of means are cluster bootstraps over questions with expanded percentiles (Hesterberg 2015), PCG64 seed 0, 95 %: repeats and levels of one question are drawn together.",
