@@ -15,7 +15,7 @@ from hexgate.cli.click_zh import speak_chinese
 from hexgate.cli.errors_zh import ERRORS, error_in_chinese
 from hexgate.cli.meter_zh import METER_ERRORS
 from hexgate.cli.quality_zh import QUALITY_ERRORS
-from hexgate.cli.study_zh import STUDY_ERRORS
+from hexgate.cli.studies.zh import STUDY_ERRORS
 
 HAN = re.compile("[\u4e00-\u9fff]")
 FIGURE = "7"

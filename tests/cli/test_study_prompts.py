@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
-from hexgate.cli.study_prompts_zh import STUDY_PROMPTS_ERRORS
+from hexgate.cli.studies.prompts_zh import STUDY_PROMPTS_ERRORS
 from hexgate.errors import ExitCode
-from hexgate.study.prompt_check import read_prompts
-from hexgate.study.prompt_levels import LEVELS
+from hexgate.study.prompts.check import read_prompts
+from hexgate.study.prompts.levels import LEVELS
 from support.command import Ended
 from support.prompt_tables import long, wide, write_csv, write_workbook
 from support.scripted import ScriptedServer
@@ -326,14 +326,14 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
 @pytest.mark.parametrize(
     "name",
     [
-        "hexgate.cli.study_prompts_build",
-        "hexgate.study.prompt_check",
-        "hexgate.study.prompt_levels",
-        "hexgate.study.prompt_model",
-        "hexgate.study.prompt_questions",
-        "hexgate.study.prompt_table",
-        "hexgate.study.prompt_template",
-        "hexgate.study.prompt_workbook",
+        "hexgate.cli.studies.prompts_build",
+        "hexgate.study.prompts.check",
+        "hexgate.study.prompts.levels",
+        "hexgate.study.prompts.model",
+        "hexgate.study.prompts.questions",
+        "hexgate.study.prompts.table",
+        "hexgate.study.prompts.template",
+        "hexgate.study.prompts.workbook",
     ],
 )
 def test_every_sentence_of_a_refusal_has_a_twin(name: str) -> None:

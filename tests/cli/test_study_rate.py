@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
-from hexgate.cli.study_rating_zh import STUDY_RATING_ERRORS
+from hexgate.cli.studies.rating_zh import STUDY_RATING_ERRORS
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import ExitCode
 from hexgate.study.design import Run, Visit, make_plan
@@ -247,12 +247,12 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
 @pytest.mark.parametrize(
     "name",
     [
-        "hexgate.cli.study_rate",
-        "hexgate.cli.study_watch",
-        "hexgate.study.rated",
-        "hexgate.study.rating_reference",
-        "hexgate.study.rating_spec",
-        "hexgate.study.rating_suite",
+        "hexgate.cli.studies.rate",
+        "hexgate.cli.studies.watch",
+        "hexgate.study.rating.rated",
+        "hexgate.study.rating.reference",
+        "hexgate.study.rating.spec",
+        "hexgate.study.rating.suite",
     ],
 )
 def test_every_sentence_of_a_refusal_has_a_twin(name: str) -> None:

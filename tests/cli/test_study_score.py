@@ -17,7 +17,7 @@ import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
 from hexgate.cli.quality_zh import QUALITY_ERRORS
-from hexgate.cli.study_quality_zh import STUDY_QUALITY_ERRORS
+from hexgate.cli.studies.quality_zh import STUDY_QUALITY_ERRORS
 from hexgate.errors import ExitCode
 from support.command import Ended
 from support.finished import FAILED, Finished, finished_study

@@ -19,8 +19,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from hexgate.cli.study_watch_http import WatchServer, host_allowed
-from hexgate.cli.study_watch_view import LiveStudy
+from hexgate.cli.studies.watch_http import WatchServer, host_allowed
+from hexgate.cli.studies.watch_view import LiveStudy
 from hexgate.errors import ExitCode
 from hexgate.study.design import make_plan
 from hexgate.study.items import read_cells

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hexgate.report.study_page import study_page
+from hexgate.report.studies.page import study_page
 from hexgate.report.text import Lang
 from support import needs
 from support.readings import MODELS, Made, synthetic

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from hexgate.report.study_charts import Spot, plane, said
-from hexgate.report.study_dots import MOST_ROWS, Place, dots
-from hexgate.report.study_shapes import MOST_TICKS, Profile, Stack, Strip, profiles, stacks, strips
+from hexgate.report.studies.charts import Spot, plane, said
+from hexgate.report.studies.dots import MOST_ROWS, Place, dots
+from hexgate.report.studies.shapes import MOST_TICKS, Profile, Stack, Strip, profiles, stacks, strips
 from hexgate.report.text import Both, same
 
 TITLE = Both("title", "标题")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from hexgate.report.study_fields import Field, fields
-from hexgate.report.study_figures import (
+from hexgate.report.studies.fields import Field, fields
+from hexgate.report.studies.figures import (
     FAILED,
     MIXED,
     MOST_CELLS,
@@ -23,8 +23,8 @@ from hexgate.report.study_figures import (
     quality_key,
     study_figures,
 )
-from hexgate.report.study_judge import judged_groups, noise_of
-from hexgate.report.study_levels import choices
+from hexgate.report.studies.judge import judged_groups, noise_of
+from hexgate.report.studies.levels import choices
 from hexgate.stats.bootstrap import cluster_bootstrap
 from hexgate.study.reading import Reading
 from support.readings import MODELS, Model, synthetic

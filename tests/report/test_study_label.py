@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hexgate.report.label_facts import FACTS, said
-from hexgate.report.study_label import label_of
+from hexgate.report.studies.label import label_of
 from hexgate.report.text import Lang
-from hexgate.study.rated import Rated, rate_study
+from hexgate.study.rating.rated import Rated, rate_study
 from support.rated_studies import Given, made_reading, usual
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from hexgate.report.study_page import MOST_BYTES, study_page
-from hexgate.report.study_reasons import STUDY_REASONS, reason_words
-from hexgate.report.study_words import WORDS, word
+from hexgate.report.studies.page import MOST_BYTES, study_page
+from hexgate.report.studies.reasons import STUDY_REASONS, reason_words
+from hexgate.report.studies.words import WORDS, word
 from hexgate.report.text import Lang
 from hexgate.scorers.quality import QUALITY
-from hexgate.study.rated import rate_study
+from hexgate.study.rating.rated import rate_study
 from support.readings import MODELS, Made, Model, synthetic
 
 HAN = re.compile("[\u4e00-\u9fff]")

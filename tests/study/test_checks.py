@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from hexgate.errors import EvidenceError, InputError
-from hexgate.study.checked import Check, Status, Violation
-from hexgate.study.checks import CHECKS, Checks, check_study
+from hexgate.study.checks.checked import Check, Status, Violation
+from hexgate.study.checks.checks import CHECKS, Checks, check_study
+from hexgate.study.exports.places import places
 from hexgate.study.ledger import RUNS
-from hexgate.study.marks import QUALITY_FILE, MarkLedger, Measure
-from hexgate.study.places import places
+from hexgate.study.quality.marks import QUALITY_FILE, MarkLedger, Measure
 from hexgate.study.reading import read_study
 from support.made_studies import failing, judged, made_study
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hexgate.study.comparison import by_model_and_level, change, level_values, mean_of, ratio_of
-from hexgate.study.figures import ENERGY, LATENCY, SCORE
-from hexgate.study.places import Place, places
+from hexgate.study.exports.comparison import by_model_and_level, change, level_values, mean_of, ratio_of
+from hexgate.study.exports.figures import ENERGY, LATENCY, SCORE
+from hexgate.study.exports.places import Place, places
 from hexgate.study.reading import read_study
 from support.made_studies import LEVELS, NET_W, latency_s, made_study, scores_of
 

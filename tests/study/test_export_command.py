@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
-from hexgate.cli.study_export_zh import STUDY_EXPORT_ERRORS
+from hexgate.cli.studies.export_zh import STUDY_EXPORT_ERRORS
 from hexgate.errors import ExitCode
 from hexgate.reference.endpoint import start_server
-from hexgate.study.workbooks import WORKBOOKS
+from hexgate.study.exports.workbooks import WORKBOOKS
 from support import needs
 from support.command import Ended
 from support.made_studies import LEVELS, failing, made_study
@@ -191,7 +191,7 @@ def test_without_openpyxl_nothing_is_written(
     whole: Path, tmp_path: Path, call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "hexgate.cli.study_export.find_spec", lambda name: None if name == "openpyxl" else find_spec(name)
+        "hexgate.cli.studies.export.find_spec", lambda name: None if name == "openpyxl" else find_spec(name)
     )
     ended = call("study", "export", whole, "--out", tmp_path / "out")
     assert ended.code == ExitCode.INPUT
@@ -279,10 +279,10 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
 @pytest.mark.parametrize(
     "name",
     [
-        "hexgate.cli.study_export",
-        "hexgate.study.checks",
-        "hexgate.study.checks_records",
-        "hexgate.study.checks_folder",
+        "hexgate.cli.studies.export",
+        "hexgate.study.checks.checks",
+        "hexgate.study.checks.records",
+        "hexgate.study.checks.folder",
         "hexgate.study.reading",
     ],
 )
@@ -320,6 +320,7 @@ def sentences(module: ModuleType) -> Iterator[str]:
 
 
 def test_the_commands_start_without_openpyxl() -> None:
-    script = "import sys; import hexgate.cli.study_export, hexgate.cli.study_check; print('openpyxl' in sys.modules)"
+    modules = "hexgate.cli.studies.export, hexgate.cli.studies.check"
+    script = f"import sys, {modules}; print('openpyxl' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

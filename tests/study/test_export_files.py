@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hexgate.study.export_files import (
+from hexgate.study.exports.export_files import (
     csv_bytes,
     export_rows,
     responses_csv,
@@ -20,8 +20,8 @@ from hexgate.study.export_files import (
     scores_csv,
     write_texts,
 )
-from hexgate.study.figures import RUN_FIGURES
-from hexgate.study.places import places
+from hexgate.study.exports.figures import RUN_FIGURES
+from hexgate.study.exports.places import places
 from hexgate.study.reading import Reading, read_study
 from hexgate.study.results import result_row
 from support.made_studies import (

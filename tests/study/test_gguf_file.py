@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexgate.errors import InputError
-from hexgate.study.gguf_file import FILE_TYPES, read_gguf
+from hexgate.study.edge.gguf_file import FILE_TYPES, read_gguf
 from support.gguf_headers import ARRAY, PAIRS, STRING, TENSORS, U32, header, text, write_header
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from hexgate.errors import ExitCode, TargetFailed
-from hexgate.study.gguf_file import read_gguf
+from hexgate.study.edge.gguf_file import read_gguf
 from hexgate.study.reading import Reading, read_study
 from hexgate.study.runner import Carrying
 from support import needs
@@ -35,7 +35,7 @@ def _the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         needs.module(name, group="heavy")
     # The extra is what is tested, also where a llama-server is on the path.
     monkeypatch.delenv("HEXGATE_LLAMA_SERVER", raising=False)
-    monkeypatch.setattr("hexgate.study.llama_process._PROGRAM", "no-such-llama-server")
+    monkeypatch.setattr("hexgate.study.edge.llama_process._PROGRAM", "no-such-llama-server")
 
 
 def study(folder: Path, *names: str, **changes: Any) -> Path:

@@ -14,9 +14,9 @@ import pytest
 
 from hexgate.errors import InputError, MissingExtra, TargetFailed
 from hexgate.study.design import make_plan
-from hexgate.study.gguf_target import Loading, gguf_files
+from hexgate.study.edge.gguf_target import Loading, gguf_files
+from hexgate.study.edge.llama_process import llama_command
 from hexgate.study.items import read_cells
-from hexgate.study.llama_process import llama_command
 from hexgate.study.opening import endpoint_of, is_here, open_model
 from hexgate.study.runner import Carrying, carry_out
 from hexgate.study.spec import Spec
@@ -130,7 +130,7 @@ def test_the_program_that_is_named_comes_first_then_the_path_then_the_extra(
         llama_command(model, 4000, Loading())
     monkeypatch.delenv("HEXGATE_LLAMA_SERVER")
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    monkeypatch.setattr("hexgate.study.llama_process.find_spec", lambda _: None)
+    monkeypatch.setattr("hexgate.study.edge.llama_process.find_spec", lambda _: None)
     with pytest.raises(MissingExtra) as caught:
         llama_command(model, 4000, Loading())
     assert "llama" in str(caught.value.hint)

@@ -16,7 +16,7 @@ import pytest
 from hexgate.cli.errors_zh import error_in_chinese
 from hexgate.errors import EvidenceError, InputError, TargetFailed
 from hexgate.scorers import judge_pace, judge_reply
-from hexgate.study.judging import JudgedStudy, Judging, judge_study
+from hexgate.study.quality.judging import JudgedStudy, Judging, judge_study
 from hexgate.study.reading import read_study
 from support.finished import FAILED, Finished, finished_study
 from support.judge_server import Asked, JudgeServer, Says, grades

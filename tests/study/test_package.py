@@ -14,8 +14,8 @@ import pytest
 
 from hexgate.errors import ExitCode, InputError
 from hexgate.study.design import make_plan
+from hexgate.study.edge.package import pack_study
 from hexgate.study.items import read_cells
-from hexgate.study.package import pack_study
 from hexgate.study.spec_file import read_spec
 from support.command import Ended
 from support.gguf_headers import write_header

@@ -9,8 +9,8 @@ import pytest
 
 from hexgate.errors import InputError
 from hexgate.study.items import read_cells
-from hexgate.study.prompt_check import check_prompts, read_prompts
-from hexgate.study.prompt_levels import LEVELS, Leveled, write_prompts
+from hexgate.study.prompts.check import check_prompts, read_prompts
+from hexgate.study.prompts.levels import LEVELS, Leveled, write_prompts
 from hexgate.study.spec_file import read_spec
 from support.prompt_tables import long, prompts_of, wide, write_csv
 from support.studies import write_study

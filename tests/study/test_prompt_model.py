@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from hexgate.errors import EvidenceError, Interrupted, TargetFailed, TargetUnusable
-from hexgate.study.prompt_check import check_prompts
-from hexgate.study.prompt_model import LEDGER_FILE, Made, Making, Missing, fault_of, make_levels
-from hexgate.study.prompt_orders import ORDERS, order
-from hexgate.study.prompt_padding import Padding
-from hexgate.study.prompt_questions import Question
-from hexgate.study.prompt_template import read_template
+from hexgate.study.prompts.check import check_prompts
+from hexgate.study.prompts.model import LEDGER_FILE, Made, Making, Missing, fault_of, make_levels
+from hexgate.study.prompts.orders import ORDERS, order
+from hexgate.study.prompts.padding import Padding
+from hexgate.study.prompts.questions import Question
+from hexgate.study.prompts.template import read_template
 from hexgate.targets.registry import OpenOptions, open_target
 from support.scripted import ScriptedServer
 

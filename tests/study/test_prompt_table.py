@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hexgate.errors import DataError, InputError, MissingExtra
-from hexgate.study.prompt_columns import category_of, level_of, read_header
-from hexgate.study.prompt_levels import LEVELS, PromptMistakes
-from hexgate.study.prompt_table import Table, read_table
+from hexgate.study.prompts.columns import category_of, level_of, read_header
+from hexgate.study.prompts.levels import LEVELS, PromptMistakes
+from hexgate.study.prompts.table import Table, read_table
 from support.prompt_tables import long, prompts_of, wide, write_csv, write_workbook
 
 

@@ -17,12 +17,12 @@ from hexgate.errors import DataError, InputError
 from hexgate.scorers.quality import Item, open_quality
 from hexgate.study.design import make_plan
 from hexgate.study.items import read_cells
-from hexgate.study.prompt_check import check_prompts
-from hexgate.study.prompt_columns import _CATEGORY_WORDS
-from hexgate.study.prompt_levels import LEVELS, RISING, Leveled
-from hexgate.study.prompt_padding import Padding
-from hexgate.study.prompt_questions import Question, language_of, read_questions
-from hexgate.study.prompt_template import BUILT_IN, read_template
+from hexgate.study.prompts.check import check_prompts
+from hexgate.study.prompts.columns import _CATEGORY_WORDS
+from hexgate.study.prompts.levels import LEVELS, RISING, Leveled
+from hexgate.study.prompts.padding import Padding
+from hexgate.study.prompts.questions import Question, language_of, read_questions
+from hexgate.study.prompts.template import BUILT_IN, read_template
 from hexgate.study.spec_file import read_spec
 from support import needs
 

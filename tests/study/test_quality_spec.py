@@ -14,7 +14,7 @@ from hexgate.errors import InputError
 from hexgate.resources import shipped
 from hexgate.scorers.quality import Item, open_quality
 from hexgate.study.items import read_cells
-from hexgate.study.quality_spec import JudgedBy, QualitySpec
+from hexgate.study.quality.spec import JudgedBy, QualitySpec
 from hexgate.study.spec import Spec
 from hexgate.study.spec_file import read_spec
 from support.sandboxes import a_sandbox
@@ -177,7 +177,8 @@ def test_the_programs_of_the_example_pass_their_tests() -> None:
 def test_reading_a_study_loads_no_measure_and_no_judge() -> None:
     heavy = ["hexgate.scorers.text_quality", "hexgate.scorers.judge", "hexgate.scorers.code_tests"]
     code = (
-        "import sys, hexgate.study.spec_file, hexgate.study.runner, hexgate.study.scoring, hexgate.study.judging; "
+        "import sys, hexgate.study.spec_file, hexgate.study.runner; "
+        "import hexgate.study.quality.scoring, hexgate.study.quality.judging; "
         f"sys.exit(any(name in sys.modules for name in {heavy}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,8 +13,8 @@ from hexgate.contract.artifact import file_bytes
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import EvidenceError, InputError
 from hexgate.metrics.rating import LETTERS, letter_of
-from hexgate.study.rated import Rated, freeze_model, rate_study
-from hexgate.study.rating_documents import ratings_document, reference_document
+from hexgate.study.rating.documents import ratings_document, reference_document
+from hexgate.study.rating.rated import Rated, freeze_model, rate_study
 from hexgate.study.reading import Reading, read_study
 from hexgate.study.spec import Spec
 from hexgate.study.spec_file import read_spec

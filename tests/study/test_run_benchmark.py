@@ -22,7 +22,7 @@ import pytest
 
 from hexgate.errors import ExitCode
 from hexgate.resources import shipped
-from hexgate.study.package import pack_study
+from hexgate.study.edge.package import pack_study
 from support.command import Ended
 from support.served import served
 from support.studies import write_study

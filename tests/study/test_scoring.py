@@ -19,8 +19,8 @@ from hexgate.scorers import sandbox
 from hexgate.scorers.quality import Item, open_quality
 from hexgate.scorers.sandbox import Unavailable
 from hexgate.study.lines import lock_folder
+from hexgate.study.quality.scoring import Scored, Scoring, score_study
 from hexgate.study.reading import read_study
-from hexgate.study.scoring import Scored, Scoring, score_study
 from support.finished import FAILED, RUNS, Finished, finished_study
 from support.sandboxes import a_sandbox
 
@@ -269,7 +269,7 @@ def test_marks_that_depend_on_other_replies_are_given_again_when_these_come(
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from hexgate.study.scoring import Scoring, score_study
+from hexgate.study.quality.scoring import Scoring, score_study
 
 class Watching:
     count = 0

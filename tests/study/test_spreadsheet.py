@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexgate.study.spreadsheet import cell_text, guarded, is_formula, sheet_names
+from hexgate.study.exports.spreadsheet import cell_text, guarded, is_formula, sheet_names
 
 
 def units(text: str) -> int:

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
-from hexgate.cli.study_artifact_zh import STUDY_ARTIFACT_ERRORS
+from hexgate.cli.studies.artifact_zh import STUDY_ARTIFACT_ERRORS
 from hexgate.contract.canonical import sha256_file
 from hexgate.errors import ExitCode
 from hexgate.gate.policy import read_policy
 from hexgate.reference.endpoint import start_server
 from hexgate.study.ledger import VISITS
-from hexgate.study.marks import JUDGE, MarkLedger, Measure
+from hexgate.study.quality.marks import JUDGE, MarkLedger, Measure
 from hexgate.study.reading import read_study
 from support.command import Ended
 from support.measuring import check, rows

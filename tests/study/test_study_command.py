@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
-from hexgate.cli.study_zh import STUDY_ERRORS
+from hexgate.cli.studies.zh import STUDY_ERRORS
 from hexgate.errors import ExitCode
 from hexgate.study.design import make_plan
 from hexgate.study.items import read_cells
@@ -212,8 +212,8 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
 @pytest.mark.parametrize(
     "name",
     [
-        *("items", "judging", "keys", "ledger", "lines", "marking", "opening", "plain_yaml", "quality_spec"),
-        *("runner", "scoring", "spec_file", "visit"),
+        *("items", "keys", "ledger", "lines", "opening", "plain_yaml", "runner", "spec_file", "visit"),
+        *("quality.judging", "quality.marking", "quality.scoring", "quality.spec"),
     ],
 )
 def test_every_sentence_of_a_refusal_has_a_twin(name: str) -> None:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
-from hexgate.cli.study_edge_zh import STUDY_EDGE_ERRORS
+from hexgate.cli.studies.edge_zh import STUDY_EDGE_ERRORS
 
 HAN = re.compile("[\u4e00-\u9fff]")
 
@@ -26,12 +26,12 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
 @pytest.mark.parametrize(
     "name",
     [
-        "study.gguf_file",
-        "study.gguf_server",
-        "study.gguf_target",
-        "study.llama_process",
-        "study.package",
-        "cli.study_run",
+        "study.edge.gguf_file",
+        "study.edge.gguf_server",
+        "study.edge.gguf_target",
+        "study.edge.llama_process",
+        "study.edge.package",
+        "cli.studies.run",
     ],
 )
 def test_every_refusal_has_a_twin(name: str) -> None:

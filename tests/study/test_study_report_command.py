@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hexgate.cli.errors_zh import error_in_chinese
-from hexgate.cli.study_report_zh import STUDY_REPORT_ERRORS
+from hexgate.cli.studies.report_zh import STUDY_REPORT_ERRORS
 from hexgate.errors import ExitCode
 from support.readings import MODELS, Made, synthetic
 

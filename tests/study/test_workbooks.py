@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from hexgate.errors import MissingExtra
-from hexgate.study.places import places
+from hexgate.study.exports.places import places
+from hexgate.study.exports.workbook_file import Column, Sheet, workbook_bytes
+from hexgate.study.exports.workbooks import WORKBOOKS, workbooks
 from hexgate.study.reading import Reading, read_study
-from hexgate.study.workbook_file import Column, Sheet, workbook_bytes
-from hexgate.study.workbooks import WORKBOOKS, workbooks
 from support import needs
 from support.made_studies import (
     LEVELS,

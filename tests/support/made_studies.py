@@ -10,7 +10,7 @@ from hexgate.study.asking import Asked, Stamps
 from hexgate.study.design import Run, make_plan
 from hexgate.study.items import read_cells
 from hexgate.study.ledger import Ledger
-from hexgate.study.marks import JUDGE, MarkLedger, Measure
+from hexgate.study.quality.marks import JUDGE, MarkLedger, Measure
 from hexgate.study.reading import read_study
 from hexgate.study.record import run_record
 from hexgate.study.results import Results

@@ -14,7 +14,7 @@ from hexgate.study.configuration import Configuration
 from hexgate.study.design import Run, make_plan
 from hexgate.study.items import read_cells
 from hexgate.study.ledger import RUNS, VISITS, Ledger
-from hexgate.study.marks import JUDGE, QUALITY_FILE, Measure
+from hexgate.study.quality.marks import JUDGE, QUALITY_FILE, Measure
 from hexgate.study.reading import Reading, read_study
 from hexgate.study.record import run_record
 from hexgate.study.spec import Cold

@@ -6,14 +6,14 @@ from functools import cache
 
 from hexgate.cli.meter_zh import METER_ERRORS
 from hexgate.cli.quality_zh import QUALITY_ERRORS
-from hexgate.cli.study_artifact_zh import STUDY_ARTIFACT_ERRORS
-from hexgate.cli.study_edge_zh import STUDY_EDGE_ERRORS
-from hexgate.cli.study_export_zh import STUDY_EXPORT_ERRORS
-from hexgate.cli.study_prompts_zh import STUDY_PROMPTS_ERRORS
-from hexgate.cli.study_quality_zh import STUDY_QUALITY_ERRORS
-from hexgate.cli.study_rating_zh import STUDY_RATING_ERRORS
-from hexgate.cli.study_report_zh import STUDY_REPORT_ERRORS
-from hexgate.cli.study_zh import STUDY_ERRORS
+from hexgate.cli.studies.artifact_zh import STUDY_ARTIFACT_ERRORS
+from hexgate.cli.studies.edge_zh import STUDY_EDGE_ERRORS
+from hexgate.cli.studies.export_zh import STUDY_EXPORT_ERRORS
+from hexgate.cli.studies.prompts_zh import STUDY_PROMPTS_ERRORS
+from hexgate.cli.studies.quality_zh import STUDY_QUALITY_ERRORS
+from hexgate.cli.studies.rating_zh import STUDY_RATING_ERRORS
+from hexgate.cli.studies.report_zh import STUDY_REPORT_ERRORS
+from hexgate.cli.studies.zh import STUDY_ERRORS
 from hexgate.report.load_sentences import SENTENCES
 from hexgate.report.meter_sentences import METER_SENTENCES
 from hexgate.report.twins import Twins

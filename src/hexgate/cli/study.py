@@ -35,7 +35,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
 
 command = LazyGroup(
     _COMMANDS,
-    "hexgate.cli.study_{}:command".format,
+    "hexgate.cli.studies.{}:command".format,
     "study",
     help=text(
         "Studies: models x tasks x loads x repeats, each run kept as it is made.",

@@ -24,7 +24,7 @@ from hexgate.indicators.sheet import Measured, Run, Sheet
 from hexgate.study.design import Run as Planned
 from hexgate.study.layout import file_name
 from hexgate.study.ledger import HEAD
-from hexgate.study.rating_suite import suite_of
+from hexgate.study.rating.suite import suite_of
 from hexgate.study.reading import Reading
 
 __all__ = ["INDICATOR", "Chosen", "artifact_folder", "write_artifact_of"]

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from hexgate.errors import InputError
 from hexgate.study.asking import Line
 from hexgate.study.configuration import Configuration, with_declared
-from hexgate.study.gguf_file import read_gguf
-from hexgate.study.gguf_server import GgufServer, digest_of
-from hexgate.study.gguf_target import Loading, gguf_path, is_gguf
-from hexgate.study.llama_process import LlamaProcess
+from hexgate.study.edge.gguf_file import read_gguf
+from hexgate.study.edge.gguf_server import GgufServer, digest_of
+from hexgate.study.edge.gguf_target import Loading, gguf_path, is_gguf
+from hexgate.study.edge.llama_process import LlamaProcess
 from hexgate.study.servers import LlamaServer, OllamaServer, OpenAIServer, Server
 from hexgate.study.spec import Cold, ModelSpec, Spec
 from hexgate.study.spec_file import model_address

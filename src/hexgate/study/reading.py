@@ -14,7 +14,7 @@ from hexgate.study.items import Cell, cell_of
 from hexgate.study.layout import Layout
 from hexgate.study.ledger import HEAD, ITEMS, RUNS, VISITS, read_head, visits_of
 from hexgate.study.lines import read_lines
-from hexgate.study.marks import Marks, read_marks
+from hexgate.study.quality.marks import Marks, read_marks
 from hexgate.study.record import full_record
 from hexgate.study.spec import Spec
 from hexgate.study.spec_file import read_spec

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from hexgate.study.design import Plan
+from hexgate.study.exports.spreadsheet import guarded
 from hexgate.study.layout import Layout
 from hexgate.study.lines import write_whole
-from hexgate.study.spreadsheet import guarded
 
 __all__ = ["COLUMNS", "Results", "result_row"]
 

@@ -19,8 +19,8 @@ from hexgate.study.design import Plan, Run, Visit
 from hexgate.study.layout import Layout, file_name
 from hexgate.study.ledger import Ledger
 from hexgate.study.lines import take_up
-from hexgate.study.marks import read_marks
 from hexgate.study.opening import endpoint_of, open_model
+from hexgate.study.quality.marks import read_marks
 from hexgate.study.record import full_record
 from hexgate.study.results import Results
 from hexgate.study.spec import Spec

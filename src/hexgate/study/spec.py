@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hexgate.contract.canonical import canonical_bytes, sha256_bytes
-from hexgate.study.quality_spec import JudgedBy, QualitySpec
-from hexgate.study.rating_spec import RatingSpec
+from hexgate.study.quality.spec import JudgedBy, QualitySpec
+from hexgate.study.rating.spec import RatingSpec
 
 __all__ = [
     "MAY_CHANGE",

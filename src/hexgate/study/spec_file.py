@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from hexgate.errors import HexgateError, InputError
 from hexgate.meters.base import METERS
-from hexgate.study.gguf_target import gguf_models, is_gguf
+from hexgate.study.edge.gguf_target import gguf_models, is_gguf
 from hexgate.study.keys import Keys
 from hexgate.study.plain_yaml import read_plain_yaml
-from hexgate.study.quality_spec import read_judge, read_quality
-from hexgate.study.rating_spec import read_rating
+from hexgate.study.quality.spec import read_judge, read_quality
+from hexgate.study.rating.spec import read_rating
 from hexgate.study.spec import (
     Budget,
     Clean,

@@ -1,0 +1,1 @@
+"""Whether a study is complete and holds together."""

@@ -1,0 +1,1 @@
+"""A study on a device: GGUF files, llama.cpp, a package."""
