@@ -275,3 +275,14 @@ def test_a_closed_pipe_is_not_the_exit_code_of_a_failed_gate(arguments: list[str
     finally:
         os.close(writing)
     assert ended.returncode == ExitCode.READER_GONE
+
+
+@pytest.mark.parametrize("name", ["score", "judge", "check", "export", "report", "rate", "watch", "artifact"])
+def test_a_file_is_no_folder_of_a_study(name: str, call: Call, place: Path) -> None:
+    out = ["--out", place / "exported"] if name == "export" else []
+    ended = call("study", name, place / "broken.json", *out)
+    assert ended.code == ExitCode.INPUT
+    assert "is a file" in ended.err
+    ended = call("study", name, place, "--spec", place / "folder", *out)
+    assert ended.code == ExitCode.INPUT
+    assert "is a directory" in ended.err

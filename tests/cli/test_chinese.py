@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
 import re
-from collections.abc import Iterator
-from types import ModuleType
 
 import pytest
 
@@ -16,27 +11,7 @@ from hexgate.cli.errors_zh import ERRORS, error_in_chinese
 from hexgate.cli.meter_zh import METER_ERRORS
 from hexgate.cli.quality_zh import QUALITY_ERRORS
 from hexgate.cli.studies.zh import STUDY_ERRORS
-
-HAN = re.compile("[\u4e00-\u9fff]")
-FIGURE = "7"
-
-
-def messages_of(module: ModuleType) -> Iterator[str]:
-    """What the errors of a module say is wrong, was expected and comes next, with a figure in each gap."""
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            name = getattr(node.exc.func, "id", "")
-            if name in {"InputError", "DataError"}:
-                hints = [one.value for one in node.exc.keywords if one.arg in {"expected", "hint"}]
-                for part in [*node.exc.args[:1], *hints]:
-                    yield from _texts(part)
-
-
-def _texts(part: ast.expr) -> Iterator[str]:
-    if isinstance(part, ast.JoinedStr):
-        yield "".join(str(one.value) if isinstance(one, ast.Constant) else FIGURE for one in part.values)
-    elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-        yield part.value
+from support.twins import check_twin, without_twin
 
 
 @pytest.mark.parametrize(
@@ -57,16 +32,12 @@ def _texts(part: ast.expr) -> Iterator[str]:
     ],
 )
 def test_every_refusal_of_a_load_has_a_twin(name: str) -> None:
-    found = {one for one in messages_of(importlib.import_module(name)) if re.search("[a-z]{3} [a-z]", one)}
-    assert found
-    assert sorted(one for one in found if not HAN.search(error_in_chinese(one))) == []
+    assert without_twin(name) == []
 
 
 @pytest.mark.parametrize(("english", "twin"), [*ERRORS, *METER_ERRORS, *QUALITY_ERRORS, *STUDY_ERRORS])
 def test_a_twin_names_no_gap_that_its_message_lacks(english: str, twin: str) -> None:
-    assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
-    filled = re.sub(r"\{\w+\*?\}", FIGURE, english)
-    assert error_in_chinese(filled) != filled or filled == twin
+    check_twin(english, twin)
 
 
 @pytest.mark.parametrize("status", [0, 400, 401, 403, 404, 422, 429])

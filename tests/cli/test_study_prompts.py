@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
 import json
 import os
 import re
@@ -12,14 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
-from hexgate.cli.errors_zh import error_in_chinese
 from hexgate.cli.studies.prompts_zh import STUDY_PROMPTS_ERRORS
 from hexgate.errors import ExitCode
 from hexgate.study.prompts.check import read_prompts
@@ -29,11 +23,11 @@ from support.prompt_tables import long, wide, write_csv, write_workbook
 from support.scripted import ScriptedServer
 from support.served import served
 from support.studies import write_study
+from support.twins import check_twin, without_twin
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = ROOT / "examples" / "studies" / "questions.jsonl"
 PROMPTS = ROOT / "examples" / "studies" / "prompts"
-HAN = re.compile("[\u4e00-\u9fff]")
 Call = Callable[..., Ended]
 
 
@@ -318,9 +312,7 @@ def test_mistakes_are_told_in_chinese(
 
 @pytest.mark.parametrize(("english", "twin"), STUDY_PROMPTS_ERRORS)
 def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) -> None:
-    assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
-    filled = re.sub(r"\{\w+\*?\}", "7", english)
-    assert error_in_chinese(filled) != filled
+    check_twin(english, twin)
 
 
 @pytest.mark.parametrize(
@@ -337,32 +329,4 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
     ],
 )
 def test_every_sentence_of_a_refusal_has_a_twin(name: str) -> None:
-    found = set(sentences(importlib.import_module(name)))
-    assert found
-    assert sorted(one for one in found if not HAN.search(error_in_chinese(one))) == []
-
-
-def sentences(module: ModuleType) -> Iterator[str]:
-    """What errors and mistakes say is wrong and comes next, with a figure in each gap."""
-    told = {"InputError", "DataError", "EvidenceError", "TargetFailed", "TargetUnusable", "Interrupted"}
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if not isinstance(node, ast.Call):
-            continue
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name in told or name == "_failed":
-            parts: list[Any] = node.args[:1]
-        elif name in {"refuse", "_tell"}:
-            parts = node.args[1:2]
-        else:
-            continue
-        for part in [*parts, *(one.value for one in node.keywords if one.arg == "hint")]:
-            if isinstance(part, ast.JoinedStr):
-                said = "".join(
-                    str(one.value) if isinstance(one, ast.Constant) else "7" for one in part.values
-                )
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                said = part.value
-            else:
-                continue
-            if re.search("[a-z]{3} [a-z]", said):
-                yield said
+    assert without_twin(name) == []

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
 import json
 import os
-import re
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hexgate.cli.errors_zh import error_in_chinese
 from hexgate.cli.studies.rating_zh import STUDY_RATING_ERRORS
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import ExitCode
@@ -29,9 +24,9 @@ from hexgate.study.spec_file import read_spec
 from support.command import Ended
 from support.rated_studies import RATING, made_study, rated_spec, usual
 from support.studies import RunningCounter, ScriptedOllama, said, write_study
+from support.twins import check_twin, without_twin
 
 Call = Callable[..., Ended]
-HAN = re.compile("[\u4e00-\u9fff]")
 
 
 def energy_missing(model: str, number: int) -> Mapping[str, Any]:
@@ -239,9 +234,7 @@ def test_a_study_that_was_carried_out_scored_and_rated(tmp_path: Path, call: Cal
 
 @pytest.mark.parametrize(("english", "twin"), STUDY_RATING_ERRORS)
 def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) -> None:
-    assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
-    filled = re.sub(r"\{\w+\*?\}", "7", english)
-    assert HAN.search(error_in_chinese(filled))
+    check_twin(english, twin)
 
 
 @pytest.mark.parametrize(
@@ -256,26 +249,4 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
     ],
 )
 def test_every_sentence_of_a_refusal_has_a_twin(name: str) -> None:
-    found = {one for one in refusals(name) if re.search("[a-z]{3} [a-z]", one)}
-    assert found
-    assert sorted(one for one in found if not HAN.search(error_in_chinese(one))) == []
-
-
-def refusals(name: str) -> Iterator[str]:
-    """What the errors of a module say is wrong, was expected and comes next, with a figure in each gap."""
-    module = importlib.import_module(name)
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if not isinstance(node, ast.Call):
-            continue
-        called = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if called not in {"InputError", "refuse"}:
-            continue
-        first = node.args[1:2] if called == "refuse" else node.args[:1]
-        for part in [*first, *(one.value for one in node.keywords if one.arg in {"hint", "expected"})]:
-            if isinstance(part, ast.JoinedStr):
-                pieces = (one.value if isinstance(one, ast.Constant) else "7" for one in part.values)
-                yield "".join(str(piece) for piece in pieces)
-            elif isinstance(part, ast.Constant):
-                yield str(part.value)
-            elif isinstance(part, ast.Name):
-                yield str(getattr(module, part.id))
+    assert without_twin(name) == []

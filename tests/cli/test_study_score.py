@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from hexgate.cli.errors_zh import error_in_chinese
 from hexgate.cli.quality_zh import QUALITY_ERRORS
 from hexgate.cli.studies.quality_zh import STUDY_QUALITY_ERRORS
 from hexgate.errors import ExitCode
@@ -23,6 +22,7 @@ from support.command import Ended
 from support.finished import FAILED, Finished, finished_study
 from support.served import served
 from support.studies import write_study
+from support.twins import check_twin
 
 QUALITY: list[dict[str, Any]] = [
     {"measure": "token_f1"},
@@ -162,9 +162,7 @@ def test_refusals_and_help_are_there_in_chinese(
 
 @pytest.mark.parametrize(("english", "twin"), [*QUALITY_ERRORS, *STUDY_QUALITY_ERRORS])
 def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) -> None:
-    assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
-    filled = re.sub(r"\{\w+\*?\}", "7", english)
-    assert error_in_chinese(filled) != filled
+    check_twin(english, twin)
 
 
 def test_a_measure_that_has_no_value_of_any_run_is_no_success(

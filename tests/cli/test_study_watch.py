@@ -21,13 +21,16 @@ import pytest
 
 from hexgate.cli.studies.watch_http import WatchServer, host_allowed
 from hexgate.cli.studies.watch_view import LiveStudy
-from hexgate.errors import ExitCode
+from hexgate.errors import ExitCode, InputError
 from hexgate.study.design import make_plan
 from hexgate.study.items import read_cells
 from hexgate.study.ledger import Ledger
+from hexgate.study.rating.documents import reference_document
+from hexgate.study.rating.rated import freeze_model
+from hexgate.study.reading import read_study
 from hexgate.study.spec_file import read_spec
 from support.command import Ended
-from support.rated_studies import made_study, rated_spec
+from support.rated_studies import RATING, made_study, rated_spec
 from support.served import served
 from support.studies import write_study
 
@@ -292,6 +295,50 @@ def test_a_study_is_not_read_again_before_its_time_and_then_once(tmp_path: Path)
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert eager.status()["done"] == 77
+
+
+def test_the_times_of_a_status_are_those_of_its_counts(tmp_path: Path) -> None:
+    folder = made_study(tmp_path, questions=2)
+    study = LiveStudy(folder, every_s=3600.0)
+    first = study.status()
+    os.utime(folder / "runs.jsonl", (0, 0))
+    assert study.status() == first
+
+
+def test_another_frozen_reference_is_seen(tmp_path: Path) -> None:
+    reading = read_study(made_study(tmp_path / "first"))
+    frozen = reference_document(reading, freeze_model(reading, "big"))
+    path = tmp_path / "reference.json"
+    path.write_text(json.dumps(frozen), "utf-8")
+    rating = {**RATING, "reference": str(path)}
+    study = LiveStudy(made_study(tmp_path / "second", models=("small",), rating=rating), every_s=0.0)
+    before = study.label("small", "en")
+    path.write_text(json.dumps({**frozen, "joules_per_accepted": 400.0}), "utf-8")
+    deadline = time.monotonic() + PATIENCE_S
+    while study.label("small", "en") == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_study_that_cannot_be_read_is_not_read_at_once_again(tmp_path: Path) -> None:
+    folder = made_study(tmp_path, questions=2)
+    kept = (folder / "study.json").read_bytes()
+    (folder / "study.json").unlink()
+    patient, eager = LiveStudy(folder, every_s=3600.0), LiveStudy(folder, every_s=0.0)
+    for one in (patient, eager):
+        with pytest.raises(InputError, match="holds no study"):
+            one.status()
+    (folder / "study.json").write_bytes(kept)
+    with pytest.raises(InputError, match="holds no study"):
+        patient.page("en")
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            assert eager.status()["done"] == 4
+            break
+        except InputError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_without_a_study_or_beyond_this_machine_it_does_not_begin(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hexgate.report.studies.common import common_of
 from hexgate.report.studies.fields import Field, fields
 from hexgate.report.studies.figures import (
     FAILED,
@@ -44,10 +45,17 @@ def study(reading: Reading) -> StudyFigures:
 
 
 def row(
-    model: str, item: str, load: str = "L", *, device: str = "d", scope: str = "board", **values: float
+    model: str,
+    item: str,
+    load: str = "L",
+    *,
+    device: str = "d",
+    scope: str = "board",
+    warm: bool = False,
+    **values: float,
 ) -> Row:
     own = {quality_key("judge") if key == "judge" else key: value for key, value in values.items()}
-    return Row(model, "t", load, item, True, own, {}, device, scope, False)
+    return Row(model, "t", load, item, True, own, {}, device, scope, warm)
 
 
 def of_rows(rows: list[Row], study: StudyFigures, **changes: Any) -> StudyFigures:
@@ -149,6 +157,21 @@ class TestFields:
         found = fields(of_rows(rows, study), JUDGE, "suite", by_load=False)
         assert [[dot.model for dot in one.dots] for one in found] == [["b"], []]
         assert all("several devices or meters" in one.left_out[0].en for one in found)
+
+    def test_cold_and_warm_prompts_are_on_charts_of_their_own(self, study: StudyFigures) -> None:
+        rows = [row("a", item, energy_j=9.0, judge=5.0) for item in "xy"]
+        rows += [row("b", item, energy_j=1.0, judge=5.0, warm=True) for item in "xy"]
+        rows += [row("c", item, energy_j=2.0, judge=5.0, warm=item == "y") for item in "xy"]
+        cold, warm = fields(of_rows(rows, study), JUDGE, "suite", by_load=False)
+        assert [(one.basis.cache, [dot.model for dot in one.dots]) for one in (cold, warm)] == [
+            ("cold", ["a"]),
+            ("warm", ["b"]),
+        ]
+        assert [one.left_out[0].en.partition(":")[0] for one in (cold, warm)] == ["c is not on it"] * 2
+        assert "some of its prompts came from the server's cache" in cold.remarks[1].en
+        assert warm.remarks[0].en == "Every prompt came in part from the server's cache."
+        (alone,) = fields(of_rows(rows[:2], study), JUDGE, "suite", by_load=False)
+        assert alone.remarks == ()
 
     def test_no_question_in_common_is_no_chart(self, study: StudyFigures) -> None:
         rows = [row("a", "x", energy_j=1.0, judge=5.0), row("b", "y", energy_j=1.0, judge=5.0)]
@@ -307,3 +330,52 @@ def test_there_is_no_front_of_a_few_questions_in_common(study: StudyFigures) -> 
     assert [dot.on_front for dot in few.dots] == [False, False]
     assert [each.en for each in few.left_out] == ["These are too few to say what lies on the front."]
     assert [dot.on_front for dot in found(5).dots] == [True, True]
+
+
+class TestCommon:
+    """Means of models on the questions that all have answered."""
+
+    def failing(self, study: StudyFigures, easy: int, hard: int) -> StudyFigures:
+        """One model answers all; the other, worse at each, fails at what is hard."""
+        rows = [row("good", f"e{n}", judge=9.0, energy_j=10.0) for n in range(easy)]
+        rows += [row("good", f"h{n}", judge=3.0, energy_j=90.0) for n in range(hard)]
+        rows += [row("bad", f"e{n}", judge=8.0, energy_j=20.0) for n in range(easy)]
+        rows += [replace(row("bad", f"h{n}"), ok=False, missing={"energy_j": FAILED}) for n in range(hard)]
+        found = of_rows(rows, study)
+        keys = ("energy_j", quality_key("judge"))
+        models = tuple(
+            replace(
+                group,
+                failed=sum(not one.ok for one in rows if one.model == group.model),
+                figures={key: figure([one for one in rows if one.model == group.model], key) for key in keys},
+            )
+            for group in found.models
+        )
+        return replace(found, models=models)
+
+    def test_a_model_that_fails_at_what_is_hard_does_not_look_better(self, study: StudyFigures) -> None:
+        whole = self.failing(study, 12, 8)
+        assert [group.figures["energy_j"].mean for group in whole.models] == [42.0, 20.0]
+        common = common_of(whole)
+        assert [group.figures["energy_j"].mean for group in common.study.models] == [10.0, 20.0]
+        assert [group.figures[quality_key("judge")].mean for group in common.study.models] == [9.0, 8.0]
+        assert [group.failed for group in common.study.models] == [0, 8]
+        assert (common.shared, common.most, common.lacking) == (12, 20, ("bad",))
+        assert common.note is not None
+        assert "12 of 20 questions" in common.note.en
+        assert common.note.en.endswith("have no answer of bad.")
+
+    def test_too_few_in_common_are_not_compared_and_that_is_said(self, study: StudyFigures) -> None:
+        whole = self.failing(study, 2, 8)
+        common = common_of(whole)
+        assert common.study is whole
+        assert common.note is not None
+        assert "not to be compared" in common.note.en
+
+    def test_where_all_have_answered_the_same_nothing_is_said(self, study: StudyFigures) -> None:
+        whole = self.failing(study, 5, 0)
+        common = common_of(whole)
+        assert common.study is whole
+        assert (common.note, common.own_note, common.lacking) == (None, None, ())
+        begun = replace(whole, rows=(), models=tuple(replace(one, over=0) for one in whole.models))
+        assert (common_of(begun).note, common_of(begun).shared) == (None, 0)

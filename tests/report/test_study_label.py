@@ -54,7 +54,8 @@ def test_without_a_letter_it_says_why(tmp_path: Path, lang: Lang) -> None:
         return {**usual(model, number), "device": "Board Y" if model == "small" else "Board X"}
 
     one = rated(tmp_path, given)["small"]
-    assert one.rating is None
+    assert one.rating is not None
+    assert (one.letter, one.rating.index) == (None, None)
     text = shown(one, lang)
     assert ("Notrated" if lang == "en" else "未评级") in text
     assert "BoardY" in text

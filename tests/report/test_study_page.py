@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from hexgate.errors import EvidenceError
 from hexgate.report.studies.page import MOST_BYTES, study_page
 from hexgate.report.studies.reasons import STUDY_REASONS, reason_words
 from hexgate.report.studies.words import WORDS, word
 from hexgate.report.text import Lang
 from hexgate.scorers.quality import QUALITY
 from hexgate.study.rating.rated import rate_study
+from support.rated_studies import made_reading
 from support.readings import MODELS, Made, Model, synthetic
 
 HAN = re.compile("[\u4e00-\u9fff]")
@@ -258,8 +260,8 @@ def test_every_word_is_used() -> None:
     folder = Path(__file__).resolve().parents[2] / "src/hexgate/report"
     source = "".join(
         path.read_text("utf-8")
-        for path in folder.rglob("study*")
-        if path.is_file() and path.name != "study_words.py"
+        for path in (*folder.glob("studies/*.py"), *folder.glob("templates/study*"))
+        if not path.name.startswith("words")
     )
     families: tuple[str, ...] = ("cold_", "conf_", "fact_", "measure_", "radar_", "tile_", "norm_")
     families += ("col_domain", "col_covers", "col_device", "col_models", "col_doubt", "col_model", "col_kind")
@@ -368,3 +370,61 @@ def test_the_best_of_one_model_is_no_full_mark(tmp_path: Path) -> None:
     assert shares["Judge"]
     assert shares["Answered, share"]
     assert not any(shares[name] for name in ("Energy, J", "Latency, s", "First token, s", "Tokens/s"))
+
+
+def test_one_run_that_failed_is_told_with_its_model_and_means_are_of_common_questions(tmp_path: Path) -> None:
+    made = synthetic(tmp_path, questions=4, tasks=("writing",), levels=("L0", "L1"), models=MODELS[:2])
+    failed = next(one["run_id"] for one in made.reading().records if one["model"] == MODELS[0].name)
+
+    def change(_: int, one: dict[str, Any]) -> None:
+        if one["run_id"] == failed:
+            one |= {"status": "failed", "error": {"kind": "timeout", "detail": "x"}}
+
+    page = study_page(rewritten(made, change).reading(), "en")
+    checked(page)
+    assert f"1 run failed, of {MODELS[0].name}. It is in no mean" in page
+    assert "1 runs" not in page
+    for name in ("energy", "sizes", "profiles"):
+        assert "are of the 7 of 8 questions" in section(page, name)
+    for name in ("levels", "tasks"):
+        assert "each of the questions that were answered there" in section(page, name)
+    rows = table(page, "energy", "By model")
+    assert [re.findall(r"\d+", row[1])[0] for row in rows] == ["7", "8"]
+    unit = next((one["load"], one["item"]) for one in made.reading().records if one["run_id"] == failed)
+    others = [
+        one["api_metrics"]["eval_count"]
+        for one in made.reading().records
+        if one["model"] == MODELS[1].name and (one["load"], one["item"]) != unit
+    ]
+    assert len(others) == 7
+    assert float(rows[1][-1].split("|")[0].replace(",", "")) == pytest.approx(sum(others) / 7, rel=1e-3)
+
+
+def test_a_total_that_no_judge_gives_ends_the_rating_and_not_the_page(tmp_path: Path) -> None:
+    page = study_page(made_reading(tmp_path, lambda _, __: {"judge": 10.5}, judged=True), "en")
+    checked(page)
+    shown = section(page, "rating")
+    assert "No model can be rated: the total of a judge is not from 0 to 10 (run " in shown
+    assert "无法为任何模型评级：评判总分不在 0 到 10 之间" in shown
+    assert 'scope="row"' in section(page, "energy")
+
+
+def test_a_model_without_a_letter_keeps_its_figures_on_the_page(tmp_path: Path) -> None:
+    def given(model: str, number: int) -> dict[str, Any]:
+        return {"energy_j": None} if model == "big" and number == 0 else {"energy_j": 20.0}
+
+    page = study_page(made_reading(tmp_path, given), "en")
+    part = section(page, "rating")
+    row = part[part.index(">small<") :]
+    assert row.count('<td class="num">20<') == 2
+    assert "the reference big is not rated itself" in row
+
+
+def test_an_energy_beyond_reason_is_one_clear_error(tmp_path: Path) -> None:
+    made = synthetic(tmp_path, questions=2, tasks=("writing",), levels=("L0",), models=MODELS[:1])
+
+    def change(_: int, one: dict[str, Any]) -> None:
+        one["energy"]["gross_j"] = 1.7e308
+
+    with pytest.raises(EvidenceError, match="too large to be that of a run"):
+        rewritten(made, change).reading()

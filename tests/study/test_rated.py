@@ -13,6 +13,7 @@ from hexgate.contract.artifact import file_bytes
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import EvidenceError, InputError
 from hexgate.metrics.rating import LETTERS, letter_of
+from hexgate.report.studies.label import label_of
 from hexgate.study.rating.documents import ratings_document, reference_document
 from hexgate.study.rating.rated import Rated, freeze_model, rate_study
 from hexgate.study.reading import Reading, read_study
@@ -220,6 +221,37 @@ def test_a_reference_that_is_not_rated_rates_nobody_and_says_why(tmp_path: Path)
     assert rules(of(rated, "small")) == ["reference"]
     assert of(rated, "small").refusals[0].en == "the reference big is not rated itself"
     assert of(rated, "big").letter is of(rated, "small").letter is None
+
+
+def test_figures_stay_where_the_reference_is_not_rated(tmp_path: Path) -> None:
+    def given(model: str, number: int) -> Mapping[str, Any]:
+        return {"cached": 0, "finish": None} if model == "big" else usual(model, number)
+
+    reading = made_reading(tmp_path, given)
+    rated = rate_study(reading)
+    for name, joules in (("big", 40.0), ("small", 20.0)):
+        one = of(rated, name)
+        assert one.rating is not None
+        assert (one.letter, one.rating.index, one.rating.reference, one.on_front) == (None, None, None, None)
+        assert one.rating.joules_per_request.value == one.rating.joules_per_accepted.value == joules
+        assert one.rating.acceptance.value == 1.0
+        assert one.rating.refusals == one.refusals
+        assert "<svg" in label_of(one)
+    labels = {model: {"en": "a.svg"} for model in ("big", "small")}
+    document = json.loads(file_bytes(ratings_document(reading, rated, labels)))
+    assert schema_mistakes("study_ratings", document) == []
+    assert document["models"][1]["rating"]["reference"] is None
+
+
+def test_figures_stay_on_another_basis_than_the_reference(tmp_path: Path) -> None:
+    found = of(rate_study(made_reading(tmp_path, small(device="Board Y", energy_j=7.0))), "small")
+    assert rules(found) == ["basis"]
+    assert found.rating is not None
+    assert (found.rating.letter, found.rating.letters, found.rating.index) == (None, None, None)
+    assert found.rating.joules_per_request.value == pytest.approx(7.0)
+    assert found.rating.reference is not None
+    assert found.rating.reference.joules_per_accepted == pytest.approx(40.0)
+    assert found.on_front is None
 
 
 def test_figures_stay_where_runs_are_left(tmp_path: Path) -> None:

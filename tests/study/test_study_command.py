@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import csv
-import importlib
-import inspect
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -17,12 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from hexgate.cli.errors_zh import error_in_chinese
 from hexgate.cli.studies.zh import STUDY_ERRORS
 from hexgate.errors import ExitCode
 from hexgate.study.design import make_plan
@@ -31,10 +25,10 @@ from hexgate.study.spec_file import read_spec
 from support.command import Ended
 from support.served import served
 from support.studies import ScriptedOllama, said, write_study
+from support.twins import check_twin, without_twin
 
 PATIENCE_S = 60.0
 MODEL = "hexgate-demo-lm"
-HAN = re.compile("[\u4e00-\u9fff]")
 
 
 @pytest.fixture(scope="module")
@@ -204,9 +198,7 @@ def test_a_refusal_is_told_in_chinese(
 
 @pytest.mark.parametrize(("english", "twin"), STUDY_ERRORS)
 def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) -> None:
-    assert set(re.findall(r"\{(\w+)\}", twin)) <= set(re.findall(r"\{(\w+)\*?\}", english))
-    filled = re.sub(r"\{\w+\*?\}", "7", english)
-    assert error_in_chinese(filled) != filled
+    check_twin(english, twin)
 
 
 @pytest.mark.parametrize(
@@ -217,28 +209,4 @@ def test_a_twin_names_no_gap_that_its_sentence_lacks(english: str, twin: str) ->
     ],
 )
 def test_every_sentence_of_a_refusal_has_a_twin(name: str) -> None:
-    found = set(refusals(importlib.import_module(f"hexgate.study.{name}")))
-    assert found
-    assert sorted(one for one in found if not HAN.search(error_in_chinese(one))) == []
-
-
-def refusals(module: ModuleType) -> Iterator[str]:
-    """What the errors of a module say is wrong and comes next, with a figure in each gap."""
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if not isinstance(node, ast.Call):
-            continue
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name not in {"InputError", "EvidenceError", "TargetFailed", "Interrupted", "refuse"}:
-            continue
-        first = node.args[1:2] if name == "refuse" else node.args[:1]
-        for part in [*first, *(one.value for one in node.keywords if one.arg == "hint")]:
-            if isinstance(part, ast.JoinedStr):
-                text = "".join(
-                    str(one.value) if isinstance(one, ast.Constant) else "7" for one in part.values
-                )
-            elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                text = part.value
-            else:
-                continue
-            if re.search("[a-z]{3} [a-z]", text):
-                yield text
+    assert without_twin(f"hexgate.study.{name}") == []

@@ -221,8 +221,8 @@ class Rating:
     """Version of the scheme."""
     basis: Basis
     """What it was measured on."""
-    reference: Reference
-    """What it is compared with."""
+    reference: Reference | None
+    """What it is compared with; None where that is not rated itself, so that there is no index."""
     floor: Floor
     """The least quality."""
     form: Form
@@ -267,7 +267,9 @@ class Rating:
             "refusals": [asdict(refusal) for refusal in self.refusals],
             "form": self.form.value,
             "basis": self.basis.to_json(),
-            "reference": {
+            "reference": None
+            if self.reference is None
+            else {
                 "name": self.reference.name,
                 "joules_per_accepted": self.reference.joules_per_accepted,
             },

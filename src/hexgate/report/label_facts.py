@@ -151,7 +151,7 @@ def label_facts(rating: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
         rating: as `hexgate.metrics.rating_parts.Rating.to_json` gives it.
         about: the rest by key of `FACTS`, with ``model``; it does not replace what the rating says.
     """
-    basis = rating["basis"]
+    basis, reference = rating["basis"], rating["reference"] or {}
     facts: dict[str, Any] = dict(about) | {
         key: basis[key] for key in ("device", "scope", "suite", "load", "cache", "energy")
     }
@@ -159,8 +159,8 @@ def label_facts(rating: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
         "letter": rating["letter"],
         "letters": rating["letters"],
         "scheme": rating["scheme"],
-        "reference": rating["reference"]["name"],
-        "reference_joules": rating["reference"]["joules_per_accepted"],
+        "reference": reference.get("name"),
+        "reference_joules": reference.get("joules_per_accepted"),
         "floor": _floor(rating["floor"]),
         "refusals": [{"en": one["en"], "zh": one["zh"]} for one in rating["refusals"]],
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hexgate.report.text import Both
+from hexgate.report.text import Both, both_of
 
 __all__ = ["WORDS", "word"]
 
@@ -383,12 +383,5 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 
 def word(key: str, **parts: Any) -> Both:
-    """A sentence in both languages; a part that is itself a `Both` is put in in the language of the sentence.
-
-    Raises:
-        KeyError: if there is no such sentence, or a part of it is not given.
-    """
-    english, chinese = WORDS[key]
-    in_english = {name: part.en if isinstance(part, Both) else part for name, part in parts.items()}
-    in_chinese = {name: part.zh if isinstance(part, Both) else part for name, part in parts.items()}
-    return Both(english.format(**in_english), chinese.format(**in_chinese))
+    """One of these, its gaps filled; see `both_of`."""
+    return both_of(WORDS, key, **parts)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from markupsafe import escape
 
-__all__ = ["Amount", "Both", "Lang", "clean", "same"]
+__all__ = ["Amount", "Both", "Lang", "both_of", "clean", "same"]
 
 Lang = Literal["en", "zh"]
 
@@ -79,3 +79,20 @@ def same(text: Any, most: int = 600) -> Both:
     """Foreign text that reads the same in both languages."""
     shown = clean(text, most)
     return Both(shown, shown)
+
+
+def both_of(words: Mapping[str, tuple[str, str]], key: str, /, **parts: Any) -> Both:
+    """A sentence in both languages; a part that is itself a `Both` is put in in the language of the sentence.
+
+    Args:
+        words: English and Chinese by key; ``{name}`` is a gap, and takes a format as `str.format` does.
+        key: which sentence.
+        parts: what stands in each gap.
+
+    Raises:
+        KeyError: if there is no such sentence, or a part of it is not given.
+    """
+    english, chinese = words[key]
+    in_english = {name: part.en if isinstance(part, Both) else part for name, part in parts.items()}
+    in_chinese = {name: part.zh if isinstance(part, Both) else part for name, part in parts.items()}
+    return Both(english.format(**in_english), chinese.format(**in_chinese))

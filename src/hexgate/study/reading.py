@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,9 @@ from hexgate.study.spec import Spec
 from hexgate.study.spec_file import read_spec
 
 __all__ = ["Reading", "read_study"]
+
+_MOST_J = 1e15
+"""More than a large power station gives in a week: no run takes it, and sums of less stay finite."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def read_study(folder: Path, spec_file: Path | None = None) -> Reading:
         raise EvidenceError(
             f"a line of the ledger is none of ours ({error!r})", where=str(folder / RUNS)
         ) from None
+    _check_energies(folder, records)
     return Reading(
         folder=folder,
         head=head,
@@ -116,6 +120,20 @@ def read_study(folder: Path, spec_file: Path | None = None) -> Reading:
         visits=visits,
         marks=marks,
     )
+
+
+def _check_energies(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Go on only with energies that can be added up and squared."""
+    for record in records:
+        for name in ("gross_j", "net_j"):
+            value = record["energy"][name]
+            if value is not None and not abs(value) <= _MOST_J:
+                raise EvidenceError(
+                    "an energy is too large to be that of a run",
+                    where=f"{folder / RUNS}: {record['run_id']}",
+                    got=f"{name} {value}",
+                    expected=f"at most {_MOST_J:g} J",
+                )
 
 
 def _records(

@@ -10,15 +10,13 @@ import click
 from hexgate.cli.console import show_error
 from hexgate.cli.language import text
 from hexgate.cli.number import Finite
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.errors import ExitCode
 from hexgate.indicators.sheet import Measured
 from hexgate.study.artifact import Chosen, artifact_folder, write_artifact_of
 from hexgate.study.reading import read_study
 
 __all__ = ["command"]
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command(
@@ -35,7 +33,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
         "4 研究未完成或没有成功的运行（结果会注明，门禁不会通过），或运行来自多个模型或多台机器（不写结果）。",
     ),
 )
-@click.argument("folder", type=_FOLDER)
+@FOLDER
 @click.option(
     "--model",
     metavar="NAME",
@@ -45,20 +43,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option(
     "--out",
-    type=_FOLDER,
+    type=click.Path(path_type=Path, file_okay=False),
     help=text(
         "Folder of the artifact; FOLDER/artifacts/NAME if not given.",
         "结果目录；缺省为 FOLDER/artifacts/NAME。",
     ),
 )
-@click.option(
-    "--spec",
-    type=_FILE,
-    help=text(
-        "The study's file, where its block rating is not what it was when the study began.",
-        "研究描述文件；rating 一节在开始后有改动时给出。",
-    ),
-)
+@SPEC
 @click.option(
     "--task",
     "tasks",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 
 from hexgate.cli.console import columns, error_words, padded
 from hexgate.cli.language import text
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.errors import ExitCode
 from hexgate.study.checks.checked import Check, Status, Violation
 from hexgate.study.checks.checks import CHECKS, Checks, check_study
@@ -20,6 +21,7 @@ from hexgate.study.reading import read_study
 __all__ = ["command", "levels_of", "names_of", "told", "violations"]
 
 _SHOWN = 20
+_OF_A_KIND = 3
 _INDENT = "  "
 
 
@@ -60,7 +62,7 @@ def told(checks: Checks, *, most: int | None = None) -> list[str]:
     lines: list[str] = []
     for check in checks.checks:
         lines.append(f"{check.name:<16}{padded(_status(check.status), width)}  {_seen(check)}".rstrip())
-        shown = check.violations if most is None else check.violations[:most]
+        shown = list(check.violations) if most is None else _examples(check.violations, most)
         lines += [f"{_INDENT}{_where(one)}: {_found(one)}" for one in shown]
         hidden = len(check.violations) - len(shown)
         if hidden:
@@ -88,12 +90,8 @@ def told(checks: Checks, *, most: int | None = None) -> list[str]:
         "退出码：0 全部符合；2 没有研究；4 有不符合之处，或某项检查无对象可查。",
     ),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--spec",
-    type=click.Path(path_type=Path),
-    help=text("The study's file, whose block judge is to count.", "研究描述文件，以其中的 judge 为准。"),
-)
+@FOLDER
+@SPEC
 @click.option(
     "--rising",
     metavar="L0,L1,…",
@@ -118,8 +116,8 @@ def told(checks: Checks, *, most: int | None = None) -> list[str]:
     "everything",
     is_flag=True,
     help=text(
-        f"Show every violation, and not the first {_SHOWN} of each check.",
-        f"显示全部不符合之处，而不只是每项检查的前 {_SHOWN} 条。",
+        f"Show every violation, and not {_SHOWN} of each check at most, of a kind {_OF_A_KIND}.",
+        f"显示全部不符合之处，而不只是每项检查至多 {_SHOWN} 条、同类至多 {_OF_A_KIND} 条。",
     ),
 )
 def command(
@@ -151,6 +149,18 @@ def _seen(check: Check) -> str:
         count = violations(len(check.violations))
         return text(f"{count}, {check.looked_at} looked at", f"{count}，共查 {check.looked_at} 项")
     return text(f"{check.looked_at} looked at", f"共查 {check.looked_at} 项")
+
+
+def _examples(found: Sequence[Violation], most: int) -> list[Violation]:
+    """So many violations at most, and of those that say the same a few, lest one kind hides the others."""
+    alike: Counter[tuple[str, str]] = Counter()
+    shown: list[Violation] = []
+    for one in found:
+        kind = (str(one.got), str(one.expected))
+        alike[kind] += 1
+        if alike[kind] <= _OF_A_KIND and len(shown) < most:
+            shown.append(one)
+    return shown
 
 
 def _where(one: Violation) -> str:

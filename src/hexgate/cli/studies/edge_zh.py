@@ -40,6 +40,7 @@ STUDY_EDGE_ERRORS: tuple[tuple[str, str], ...] = (
     ("what looks like a key stands in a file of the study", "研究的文件中有疑似密钥的内容"),
     ("a path of this machine stands in the study", "研究描述中有本机路径"),
     ("write it from the folder of the study's file", "请写成相对于研究描述文件所在目录的路径"),
+    ("a file hexgate-….whl", "名为 hexgate-….whl 的文件"),
     ("not a wheel of hexgate", "不是 hexgate 的 wheel 文件"),
     ("the study has no such task", "研究中没有这个任务"),
 )

@@ -10,6 +10,7 @@ import click
 
 from hexgate.cli.language import text
 from hexgate.cli.studies.check import levels_of, names_of, violations
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.cli.studies.summary import summary_text
 from hexgate.contract.canonical import NotStrictJson, parse_strict
 from hexgate.errors import ExitCode, InputError, MissingExtra
@@ -46,15 +47,11 @@ _SUMMARY = "summary_report.txt"
         "退出码：0 已写入（不论检查结果）；2 没有研究、目录中有其他文件，或缺少 openpyxl；4 研究的文件前后矛盾。",
     ),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
+@FOLDER
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help=text("Folder of the export.", "导出目录。")
 )
-@click.option(
-    "--spec",
-    type=click.Path(path_type=Path),
-    help=text("The study's file, whose block judge is to count.", "研究描述文件，以其中的 judge 为准。"),
-)
+@SPEC
 @click.option(
     "--no-workbooks",
     is_flag=True,

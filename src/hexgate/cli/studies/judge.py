@@ -11,6 +11,7 @@ import click
 from hexgate.cli.console import Display, show_error
 from hexgate.cli.language import text
 from hexgate.cli.number import Finite, Whole
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.cli.studies.tallies import measures_without_value, show_left, show_tallies
 from hexgate.errors import ExitCode
 from hexgate.study.quality.judging import JudgedStudy, Judging, judge_study
@@ -33,15 +34,8 @@ __all__ = ["command"]
         "5 评判模型失败（再次执行同一命令）；130 被中断。",
     ),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--spec",
-    type=click.Path(path_type=Path),
-    help=text(
-        "The study's file, whose block judge is to count; what it was at the start where not given.",
-        "研究描述文件，以其中的 judge 为准；缺省时取开始时的内容。",
-    ),
-)
+@FOLDER
+@SPEC
 @click.option(
     "--target",
     metavar="URL",

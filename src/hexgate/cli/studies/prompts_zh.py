@@ -60,6 +60,7 @@ STUDY_PROMPTS_ERRORS: tuple[tuple[str, str], ...] = (
     ("it is empty", "内容为空"),
     ("the id of the question is empty", "题目编号为空"),
     ("the category is empty", "类别为空"),
+    ("{what} is empty", "{what} 为空"),
     ("the id of the question", "题目编号"),
     ("the category", "类别"),
     ("a number", "数值"),
@@ -69,6 +70,7 @@ STUDY_PROMPTS_ERRORS: tuple[tuple[str, str], ...] = (
     # study/prompts/workbook.py
     ("there is no such table of prompts", "没有这个提示词表格"),
     ("not a table of prompts", "不是提示词表格"),
+    (".xlsx, .csv or .tsv", ".xlsx、.csv 或 .tsv"),
     ("save it as .xlsx, or as CSV in UTF-8", "请另存为 .xlsx，或 UTF-8 编码的 CSV"),
     (
         "prompts are made of questions by: hexgate study prompts build",
@@ -96,6 +98,7 @@ STUDY_PROMPTS_ERRORS: tuple[tuple[str, str], ...] = (
     ),
     ("characters", "字符"),
     ("tokens", "token"),
+    ("files named <category>{suffix}", "名为 <类别>{suffix} 的文件"),
     # study/prompts/questions.py, study/prompts/template.py
     ("there is no such file of questions", "没有这个题目文件"),
     ("questions are JSON Lines in the form of MT-Bench", "题目应为 MT-Bench 格式的 JSON Lines"),
@@ -112,6 +115,9 @@ STUDY_PROMPTS_ERRORS: tuple[tuple[str, str], ...] = (
     ("one of that name, or any", "该名称的部分，或 any"),
     ("a block of that name", "该名称的部分"),
     ("what stands between two sentences", "两句之间的连接文字"),
+    (".jsonl or .json", ".jsonl 或 .json"),
+    ("a list of sentences", "句子列表"),
+    ("a list of texts", "文本列表"),
     # study/prompts/model.py
     ("this target gives no text", "该目标不生成文本"),
     ("the making of prompts was stopped", "提示词的生成已停止"),

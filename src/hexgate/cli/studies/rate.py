@@ -11,6 +11,7 @@ import click
 from hexgate.cli.console import columns, padded
 from hexgate.cli.language import text
 from hexgate.cli.outputs import write_text
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.contract.artifact import file_bytes
 from hexgate.errors import ExitCode, InputError
 from hexgate.metrics.rating_parts import Estimate, Reason
@@ -40,15 +41,8 @@ _MOST_NAME = 40
         "退出码：0 全部已评级；2 rating 一节或参照模型有误；4 有模型未评级（会说明原因）。",
     ),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--spec",
-    type=click.Path(path_type=Path),
-    help=text(
-        "The study's file, where its block rating has changed since the study began.",
-        "研究描述文件（开始后修改过 rating 一节时给出）。",
-    ),
-)
+@FOLDER
+@SPEC
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

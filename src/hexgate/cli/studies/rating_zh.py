@@ -84,6 +84,7 @@ STUDY_RATING_ERRORS: tuple[tuple[str, str], ...] = (
         "other machines would reach the page, and nobody is asked for a password",
         "其他机器将能访问该网页，且没有密码保护",
     ),
+    ("127.0.0.1, ::1 or localhost", "127.0.0.1、::1 或 localhost"),
     (
         "add --expose if everybody who reaches that address may read the study",
         "如果能访问该地址的人都可以阅读此研究，请加 --expose",

@@ -8,6 +8,7 @@ import click
 
 from hexgate.cli.language import language, text
 from hexgate.cli.outputs import write_text
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.errors import InputError
 from hexgate.study.reading import read_study
 
@@ -24,15 +25,8 @@ __all__ = ["command"]
         "模型画像，分布，评判，以及可排序和筛选的表格。研究运行中也可使用。退出码只表示页面是否写出。",
     ),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--spec",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help=text(
-        "The study's file, where its blocks quality, judge or rating have changed since the study began.",
-        "研究描述文件；quality、judge 或 rating 在研究开始后有改动时给出。",
-    ),
-)
+@FOLDER
+@SPEC
 @click.option(
     "--out",
     metavar="FILE.html",

@@ -14,6 +14,8 @@ STUDY_REPORT_ERRORS: tuple[tuple[str, str], ...] = (
         "只有 quality、judge 和 rating 可以与研究开始时不同",
     ),
     ("its items are not those with which the study began", "题目与研究开始时不同"),
+    ("an energy is too large to be that of a run", "能耗过大，不可能是一次运行的能耗"),
+    ("at most {joules} J", "不超过 {joules} J"),
     # cli/studies/report.py
     ("name a file for the page, such as --out report.html", "请指定页面文件，例如 --out report.html"),
 )

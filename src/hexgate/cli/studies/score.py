@@ -9,6 +9,7 @@ import click
 
 from hexgate.cli.console import Display, show_error
 from hexgate.cli.language import text
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.cli.studies.tallies import measures_without_value, show_left, show_tallies
 from hexgate.errors import ExitCode
 from hexgate.study.quality.scoring import Scored, Scoring, score_study
@@ -29,15 +30,8 @@ __all__ = ["command"]
         "退出码：0 每次运行都有分数；2 度量、选项或目录有误；4 有度量无法执行或没有任何数值；5 磁盘写满；130 被中断。",
     ),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--spec",
-    type=click.Path(path_type=Path),
-    help=text(
-        "The study's file, whose block quality is to count; what it was at the start where not given.",
-        "研究描述文件，以其中的 quality 为准；缺省时取开始时的内容。",
-    ),
-)
+@FOLDER
+@SPEC
 @click.option(
     "--measure",
     "measures",

@@ -10,6 +10,7 @@ import click
 
 from hexgate.cli.language import language, text
 from hexgate.cli.number import Whole
+from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.cli.studies.watch_http import WatchServer, is_loopback
 from hexgate.cli.studies.watch_view import LiveStudy
 from hexgate.errors import ExitCode, InputError
@@ -27,15 +28,8 @@ __all__ = ["command"]
         "只对本机开放。/status.json 给出进度，/label/模型.svg 给出标签。",
     ),
 )
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--spec",
-    type=click.Path(path_type=Path),
-    help=text(
-        "The study's file, where its block rating has changed since the study began.",
-        "研究描述文件（开始后修改过 rating 一节时给出）。",
-    ),
-)
+@FOLDER
+@SPEC
 @click.option(
     "--port",
     type=Whole(0, 65535),

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hexgate.contract.provenance import utc_now
+from hexgate.errors import HexgateError
 from hexgate.report.text import Lang
 from hexgate.study.ledger import HEAD, RUNS, VISITS
 from hexgate.study.quality.marks import QUALITY_FILE
 from hexgate.study.rating.rated import Rated, rate_study
+from hexgate.study.rating.reference import reference_file
 from hexgate.study.reading import Reading, read_study
 from hexgate.study.status import status_of
 
@@ -38,7 +40,9 @@ class LiveStudy:
         self._every_s = every_s
         self._guard = threading.Lock()
         self._reading: Reading | None = None
-        self._seen: tuple[tuple[int, int] | None, ...] = ()
+        self._failed: HexgateError | None = None
+        self._seen: dict[Path, tuple[int, int] | None] = {}
+        self._as_of = ""
         self._rest_until = 0.0
         self._cost_s = 0.0
         self._pages: dict[Lang, str] = {}
@@ -46,15 +50,15 @@ class LiveStudy:
         self._rated: tuple[Rated, ...] | None = None
 
     def status(self) -> dict[str, Any]:
-        """How far it has come, when that was seen, and when its ledger last grew.
+        """How far it has come, when that was so, and when its ledger had last grown by then.
 
         Raises:
             HexgateError: if the folder cannot be read.
         """
         with self._guard:
             reading = self._look()
-            grew = self._grew_at()
-            return {**status_of(reading), "as_of": utc_now(), "ledger_grew_at": grew}
+            grew = _time_of(self._seen.get(self._folder / RUNS))
+            return {**status_of(reading), "as_of": self._as_of, "ledger_grew_at": grew}
 
     def page(self, lang: Lang) -> str:
         """The report on what there is so far, as one HTML document.
@@ -97,15 +101,25 @@ class LiveStudy:
     def _look(self) -> Reading:
         """The study as it is now, or as it was a moment ago."""
         began = time.monotonic()
-        if self._reading is not None and began < self._rest_until:
-            return self._reading
-        seen = tuple(_mark_of(path) for path in self._files())
-        if self._reading is None or seen != self._seen:
-            self._reading = read_study(self._folder, self._spec_file)
-            self._seen = seen
+        if began < self._rest_until:
+            if self._failed is not None:
+                raise self._failed
+            if self._reading is not None:
+                return self._reading
+        self._as_of = utc_now()
+        seen = {path: _mark_of(path) for path in self._files()}
+        if self._reading is None or self._failed is not None or seen != self._seen:
             self._pages, self._labels, self._rated = {}, {}, None
-            self._cost_s = 0.0
-            self._rest(began)
+            self._cost_s, self._failed = 0.0, None
+            try:
+                self._reading = read_study(self._folder, self._spec_file)
+            except HexgateError as error:
+                self._failed = error
+                raise
+            finally:
+                self._rest(began)
+            # Which file is the reference is known by now; it is read later than this.
+            self._seen = {path: seen[path] if path in seen else _mark_of(path) for path in self._files()}
         return self._reading
 
     def _rest(self, began: float) -> None:
@@ -114,14 +128,19 @@ class LiveStudy:
         self._rest_until = now + max(self._every_s, _SHARE * self._cost_s)
 
     def _files(self) -> list[Path]:
-        names = [self._folder / name for name in (HEAD, RUNS, VISITS, QUALITY_FILE)]
-        return names if self._spec_file is None else [*names, self._spec_file]
+        files = [self._folder / name for name in (HEAD, RUNS, VISITS, QUALITY_FILE)]
+        if self._spec_file is not None:
+            files.append(self._spec_file)
+        if self._reading is not None and (frozen := reference_file(self._reading.spec)) is not None:
+            files.append(frozen)
+        return files
 
-    def _grew_at(self) -> str | None:
-        found = _mark_of(self._folder / RUNS)
-        if found is None:
-            return None
-        return datetime.fromtimestamp(found[1] / 1e9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+def _time_of(mark: tuple[int, int] | None) -> str | None:
+    """When a file was last written, UTC."""
+    if mark is None:
+        return None
+    return datetime.fromtimestamp(mark[1] / 1e9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _mark_of(path: Path) -> tuple[int, int] | None:

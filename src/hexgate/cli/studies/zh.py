@@ -28,6 +28,8 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
     ("{name} is none of its words", "{name} 不是可用的取值"),
     ("{name} is not a mapping", "{name} 不是映射"),
     ("{name} is not a list with an entry", "{name} 不是非空列表"),
+    ("names with values", "名称到值的映射"),
+    ("true or false", "true 或 false"),
     ("a whole number from {least} to {most}", "{least} 到 {most} 的整数"),
     ("a number above {least}, at most {most}", "大于 {least}、不超过 {most} 的数"),
     ("a number at least {least}, at most {most}", "不小于 {least}、不超过 {most} 的数"),
@@ -58,6 +60,8 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
     ("the model cannot be unloaded before each run", "无法在每次运行前卸载模型"),
     ("Ollama or a GGUF file, where the study says cold: unload", "cold: unload 只用于 Ollama 与 GGUF 文件"),
     ("take cold: nonce, which needs nothing of the server", "请用 cold: nonce，它对服务没有要求"),
+    ("a name for it in the study", "它在研究中的名称"),
+    ("true, false or default", "true、false 或 default"),
     # study/ledger.py, study/lines.py
     ("another process is running the study in this folder", "另一个进程正在该目录中执行研究"),
     ("wait for its end, or name another --out", "等它结束，或换一个 --out"),
@@ -104,6 +108,18 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
         "{model}: {failed} of {count} warm-up requests failed ({reason*})",
         "{model}：{count} 次预热请求中有 {failed} 次失败（{reason}）",
     ),
+    (
+        "{failed} of {count} warm-up requests failed ({reason*})",
+        "{count} 次预热请求中有 {failed} 次失败（{reason}）",
+    ),
+    (
+        (
+            "{domain} is also read for the model {name*}, which may run at the same time; name the domains of each "
+            "model (models[].domains), or run without --parallel"
+        ),
+        "{domain} 也用于可能同时运行的模型 {name}；请为每个模型指明 domains（models[].domains），或不用 --parallel",
+    ),
+    ("less than {most}", "小于 {most}"),
     (
         "start the server and run the same command again: these runs are made again, no other is",
         "启动服务后再次执行同一命令：只重做这些运行",

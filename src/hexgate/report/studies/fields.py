@@ -1,9 +1,9 @@
-"""What may stand on one chart of quality against energy: the same questions, device and meter for every dot. Pure."""
+"""What may stand on one chart of quality against energy: the same questions, device, meter and cache for all. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hexgate.metrics.pareto import Point, front
 from hexgate.metrics.rating_parts import Basis
@@ -18,6 +18,7 @@ _LEAST_SHARE = 0.5
 
 _Name = tuple[str, str | None]
 _Unit = tuple[str, ...]
+_Pool = tuple[str | None, str | None, bool]
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,17 @@ class Field:
     """What the fullest dot has of them."""
     left_out: tuple[Both, ...]
     """What is not on the chart, and why: dots, or the front."""
+    cache: Both | None
+    """What its prompts had of the server's cache; None where that is the same in the whole study."""
+
+    @property
+    def remarks(self) -> tuple[Both, ...]:
+        """What to know of the chart beside its basis."""
+        return self.left_out if self.cache is None else (self.cache, *self.left_out)
 
 
 def fields(study: StudyFigures, measure: Measured, suite: str, *, by_load: bool) -> tuple[Field, ...]:
-    """The charts of one measure of quality against energy, one for each device and scope of a meter.
+    """The charts of one measure of quality against energy, one for each device, scope and state of the cache.
 
     Args:
         study: the figures.
@@ -64,29 +72,37 @@ def fields(study: StudyFigures, measure: Measured, suite: str, *, by_load: bool)
         suite: digest of what is asked.
         by_load: whether a dot is a model at one level, or a model.
     """
-    pools: dict[tuple[str | None, str | None], dict[_Name, list[Row]]] = {}
+    pools: dict[_Pool, dict[_Name, list[Row]]] = {}
     for row in study.rows:
         if measure.key in row.values and "energy_j" in row.values:
             name = (row.model, row.load if by_load else None)
-            pools.setdefault((row.device, row.scope), {}).setdefault(name, []).append(row)
-    counts: dict[_Name, int] = {}
-    for pool in pools.values():
+            pools.setdefault((row.device, row.scope, row.warm), {}).setdefault(name, []).append(row)
+    homes: dict[_Name, list[_Pool]] = {}
+    for key, pool in pools.items():
         for name in pool:
-            counts[name] = counts.get(name, 0) + 1
-    mixed = {name for name, count in counts.items() if count > 1}
+            homes.setdefault(name, []).append(key)
+    several = len({warm for _, _, warm in pools}) > 1
     found = []
-    for (device, scope), pool in pools.items():
-        basis = Basis(suite=suite, device=device or "?", scope=str(scope))
-        pure = {name: rows for name, rows in pool.items() if name not in mixed}
-        found.append(_field(basis, measure, pure, [name for name in pool if name in mixed], by_load=by_load))
+    for (device, scope, warm), pool in pools.items():
+        basis = Basis(suite, device or "?", str(scope), cache="warm" if warm else "cold")
+        pure = {name: rows for name, rows in pool.items() if len(homes[name]) == 1}
+        mixed = {name: _why(name, homes[name]) for name in pool if name not in pure}
+        one = _field(basis, measure, pure, mixed, by_load=by_load)
+        found.append(replace(one, cache=word("field_warm" if warm else "field_cold")) if several else one)
     return tuple(found)
+
+
+def _why(name: _Name, homes: Sequence[_Pool]) -> Both:
+    """Why a dot that has runs of several kinds is on no chart."""
+    metered = len({(device, scope) for device, scope, _ in homes}) > 1
+    return word("left_out_mixed" if metered else "left_out_cache", what=_said(name))
 
 
 def _field(
     basis: Basis,
     measure: Measured,
     pool: Mapping[_Name, Sequence[Row]],
-    mixed: Sequence[_Name],
+    mixed: Mapping[_Name, Both],
     *,
     by_load: bool,
 ) -> Field:
@@ -97,7 +113,7 @@ def _field(
     most = max(map(len, units.values()), default=0)
     kept = [name for name, own in units.items() if len(own) >= _LEAST_SHARE * most]
     shared = set.intersection(*(units[name] for name in kept)) if kept else set()
-    left_out = [word("left_out_mixed", what=_said(name)) for name in mixed]
+    left_out = [*mixed.values()]
     left_out += [
         word("left_out_few", what=_said(name), count=len(own), most=most)
         for name, own in units.items()
@@ -121,6 +137,7 @@ def _field(
         shared=len(shared),
         most=most,
         left_out=tuple(left_out),
+        cache=None,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hexgate.report.meter_rows import scope_word
 from hexgate.report.numbers import number, percent
+from hexgate.report.studies.common import names_of
 from hexgate.report.studies.figures import FAILED, StudyFigures
 from hexgate.report.studies.parts import Cell, Column, Note, Section, Table, count_cell, name_cell
 from hexgate.report.studies.reasons import reason_words
@@ -46,9 +47,12 @@ def head_of(reading: Reading, study: StudyFigures, *, live: bool) -> Head:
     planned, over = len(reading.plan.runs), len(study.rows)
     failed = sum(not row.ok for row in study.rows)
     left = planned - over
-    sentences = [word("all_over") if left == 0 else word("some_left", left=number(left))]
+    sentences = [word("all_over") if left == 0 else _left(left)]
     if failed:
-        sentences.append(word("some_failed", failed=number(failed)))
+        models = names_of(dict.fromkeys(row.model for row in study.rows if not row.ok))
+        sentences.append(
+            word("one_failed" if failed == 1 else "some_failed", failed=number(failed), models=models)
+        )
     return Head(
         name=same(reading.spec.name, 160),
         headline=word("runs_of", over=number(over), planned=number(planned)),
@@ -57,6 +61,10 @@ def head_of(reading: Reading, study: StudyFigures, *, live: bool) -> Head:
         facts=tuple(_facts(reading)),
         notes=tuple(_notes(study, live=live)),
     )
+
+
+def _left(left: int) -> Both:
+    return word("one_left" if left == 1 else "some_left", left=number(left))
 
 
 def _tiles(
@@ -158,7 +166,7 @@ def measuring_section(reading: Reading) -> Section:
             Cell(same(identity, 80)),
             Cell(scope_word(str(domain["scope"]))),
             Cell(same(domain.get("label"), 80)),
-            Cell(_names(models)),
+            Cell(names_of(models)),
         ]
         for identity, (domain, models) in list(seen.items())[:_MOST_ROWS]
     ]
@@ -166,7 +174,7 @@ def measuring_section(reading: Reading) -> Section:
     if rows:
         blocks.append(Table([_column(name) for name in ("domain", "covers", "device", "models")], rows))
     lines = [
-        word("lack_of", models=_names(models), reason=reason_words(lack)) for lack, models in lacks.items()
+        word("lack_of", models=names_of(models), reason=reason_words(lack)) for lack, models in lacks.items()
     ]
     if lines:
         blocks.append(Note(lines[:_MOST_ROWS], word("not_metered")))
@@ -238,9 +246,3 @@ def missing_section(reading: Reading) -> Section | None:
 def _column(name: str) -> Column:
     key = f"col_{name}"
     return Column(word(key) if key in WORDS else same(name), numeric=False)
-
-
-def _names(models: Iterable[str]) -> Both:
-    found = list(models)
-    more = f", … (+{len(found) - _MOST_NAMES})" if len(found) > _MOST_NAMES else ""
-    return same(", ".join(clean(name, 60) for name in found[:_MOST_NAMES]) + more, 500)

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hexgate.report.studies.common import common_of, noted
 from hexgate.report.studies.figures import study_figures
 from hexgate.report.studies.head import head_of, measuring_section, missing_section
 from hexgate.report.studies.judge import judge_section
@@ -44,15 +45,17 @@ def study_page(reading: Reading, lang: Lang, *, live: bool = False) -> str:
         live: whether the study runs and the page is to load itself anew, which needs no script.
     """
     study = study_figures(reading)
+    common = common_of(study)
+    levels = levels_section(study, lang)
     configurations = configurations_of(reading)
     suite = reading.plan.sha256()
     found = (
-        energy_section(study, suite, lang),
+        noted(energy_section(study, common.study, suite, lang), common.note),
         rating_section(reading),
-        levels_section(study, lang),
-        tasks_section(study, lang),
-        sizes_section(study, configurations, lang),
-        profiles_section(study, lang),
+        None if levels is None else noted(levels, common.own_note),
+        noted(tasks_section(study, lang), common.own_note),
+        noted(sizes_section(common.study, configurations, lang), common.note),
+        noted(profiles_section(common.study, lang), common.note),
         distributions_section(study, lang),
         judge_section(reading, lang),
         models_section(reading, configurations),

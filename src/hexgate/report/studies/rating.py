@@ -6,7 +6,7 @@ import re
 
 from markupsafe import Markup
 
-from hexgate.errors import InputError
+from hexgate.errors import EvidenceError, InputError
 from hexgate.metrics.rating_parts import Estimate
 from hexgate.report.numbers import span
 from hexgate.report.studies.label import label_of
@@ -45,6 +45,9 @@ def rating_section(reading: Reading) -> Section:
         return Section(
             "rating", title, lead, [Note([word("no_rating_yet", reason=reason_words(error.what))])]
         )
+    except EvidenceError as error:
+        reason, where = reason_words(error.what), same(error.where or DASH, 160)
+        return Section("rating", title, lead, [Note([word("cannot_rate", reason=reason, where=where)])])
     columns = [Column(word(key), numeric=False) for key in ("col_model", "col_letter")]
     columns += [
         Column(word(key)) for key in ("col_index", "col_request_j", "col_accepted_j", "col_acceptance")

@@ -106,6 +106,7 @@ STUDY_REASONS: tuple[tuple[str, str], ...] = (
     ("the reference is not JSON ({error*})", "参照模型不是 JSON（{error}）"),
     ("not a reference that was frozen", "不是冻结的参照模型"),
     ("the rating names no reference", "评级没有指定参照模型"),
+    ("the total of a judge is not from 0 to 10", "评判总分不在 0 到 10 之间"),
     # scorers/: the judge, the measures of text, the tests of code
     ("empty answer", "回答为空"),
     ("no question", "没有问题"),

@@ -36,8 +36,8 @@ _MOST_MODELS = 24
 _Drawing = tuple[Both, Markup, Both]
 
 
-def energy_section(study: StudyFigures, suite: str, lang: Lang) -> Section:
-    """Quality against energy, with the front, by model and by model and level."""
+def energy_section(study: StudyFigures, alike: StudyFigures, suite: str, lang: Lang) -> Section:
+    """Quality against energy, with the front, by model and by model and level; `alike` has the means of the table."""
     blocks: list[Charts | Note | Table] = []
     drawings: list[_Drawing] = []
     several = len({group.load for group in study.by_load}) > 1
@@ -54,7 +54,7 @@ def energy_section(study: StudyFigures, suite: str, lang: Lang) -> Section:
     apart = [each[2] for each in drawings if not each[1]]
     if apart:
         blocks.append(Note(apart, word("not_comparable")))
-    blocks.append(_models_table(study))
+    blocks.append(_models_table(alike))
     if more := study.measures[_MOST_MEASURES:]:
         names = Both(", ", "、").join([measure_word(one.name) for one in more])
         blocks.append(Note([word("more_measures", names=names)]))
@@ -89,7 +89,7 @@ def _field(study: StudyFigures, field: Field, lang: Lang, *, by_load: bool) -> _
             device=same(field.basis.device, 80),
             scope=same(field.basis.scope, 60),
         ),
-        *field.left_out[:8],
+        *field.remarks[:8],
     ]
     return title, shown, Both(" ", "").join(note)
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hexgate.report.text import Both, same
+from hexgate.report.studies.words_common import COMMON_WORDS
+from hexgate.report.text import Both, both_of, same
 
 __all__ = ["WORDS", "measure_word", "word"]
 
 WORDS: Mapping[str, tuple[str, str]] = {
+    **COMMON_WORDS,
     # the frame
     "title": ("Study: {name}", "研究：{name}"),
     "report": ("Study", "研究"),
@@ -32,14 +34,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "runs_of": ("{over} of {planned} runs", "{over} / {planned} 次运行"),
     "all_over": ("All planned runs are over.", "计划的运行已全部结束。"),
-    "some_left": (
-        "{left} runs are left: every figure is of what is over so far.",
-        "还有 {left} 次运行未完成：所有数值只反映已完成的部分。",
-    ),
-    "some_failed": (
-        "{failed} runs failed. They are in no mean, and are counted beside each.",
-        "{failed} 次运行失败。它们不计入任何平均值，但在各处单独计数。",
-    ),
     "tile_planned": ("runs planned", "计划的运行"),
     "tile_over": ("over", "已结束"),
     "tile_failed": ("failed", "失败"),
@@ -65,8 +59,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "尚未测量质量：请用 hexgate study score 评分后重新生成报告。",
     ),
     "some_warm": (
-        "The server took part of the prompt from its cache in {count} runs ({share}). They cost less than cold ones, and are in all figures.",
-        "有 {count} 次运行（{share}）的提示词部分来自服务的缓存。它们比冷启动的运行更省，仍计入所有数值。",
+        "The server took part of the prompt from its cache in {count} runs ({share}). They cost less than cold ones, and are in all figures; charts of quality against energy keep the two apart.",
+        "有 {count} 次运行（{share}）的提示词部分来自服务的缓存。它们比冷启动的运行更省，仍计入所有数值；质量与能耗图把二者分开。",
     ),
     "fact_started": ("Started", "开始时间"),
     "fact_matrix": ("Matrix", "实验矩阵"),
@@ -351,8 +345,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     # how it was made
     "how": ("How the figures were made", "数值的计算方法"),
     "how_mean": (
-        "Means are over runs that were answered and have the value, one weight each; n = is the number of these where other answered runs lack it. A model that fails at what is hard is compared with others on common questions by the charts of quality against energy alone.",
-        "平均值取自已回答且有该数值的运行，各占一份权重；另有已回答的运行缺少该数值时注明 n = 次数。若模型在难题上失败，只有质量与能耗图才按共同的题目比较。",
+        "Means are over runs that were answered and have the value, one weight each; n = is the number of these where other answered runs lack it. Models are compared on the questions that all of them have answered, where a section says so, and by the charts of quality against energy.",
+        "平均值取自已回答且有该数值的运行，各占一份权重；另有已回答的运行缺少该数值时注明 n = 次数。各节注明之处以及质量与能耗图中，各模型按所有模型都已回答的题目比较。",
     ),
     "how_interval": (
         "Intervals of means are cluster bootstraps over questions with expanded percentiles (Hesterberg 2015), PCG64 seed 0, 95 %: repeats and levels of one question are drawn together.",
@@ -383,15 +377,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 
 def word(key: str, **parts: Any) -> Both:
-    """A sentence in both languages; a part that is itself a `Both` is put in in the language of the sentence.
-
-    Raises:
-        KeyError: if there is no such sentence, or a part of it is not given.
-    """
-    english, chinese = WORDS[key]
-    in_english = {name: part.en if isinstance(part, Both) else part for name, part in parts.items()}
-    in_chinese = {name: part.zh if isinstance(part, Both) else part for name, part in parts.items()}
-    return Both(english.format(**in_english), chinese.format(**in_chinese))
+    """One of these, its gaps filled; see `both_of`."""
+    return both_of(WORDS, key, **parts)
 
 
 def measure_word(measure: str) -> Both:

@@ -15,7 +15,17 @@ from typing import Any
 from hexgate.errors import InputError
 from hexgate.metrics.pareto import Point, front
 from hexgate.metrics.rating import freeze, rate
-from hexgate.metrics.rating_parts import SCHEME, Basis, Estimate, Floor, Rating, Reason, Reference, Served
+from hexgate.metrics.rating_parts import (
+    SCHEME,
+    Basis,
+    Estimate,
+    Floor,
+    Form,
+    Rating,
+    Reason,
+    Reference,
+    Served,
+)
 from hexgate.study.ledger import RUNS
 from hexgate.study.rating.about import about_of, evidence_of, name_with_version
 from hexgate.study.rating.basis import basis_of, beside_others, unlike
@@ -234,9 +244,10 @@ def _frozen(reading: Reading, ground: _Ground, floor: Floor) -> Frozen | tuple[R
     return Frozen(reference, rate(ground.served, ground.basis, reference, floor))
 
 
-def _probe(ground: _Ground, basis: Basis, floor: Floor) -> Rating:
-    """A rating of which everything but the index holds: what keeps the rules does not depend on a reference."""
-    return rate(ground.served, basis, Reference(ground.model, basis, 1.0), floor)
+def _probe(ground: _Ground, basis: Basis, floor: Floor, form: Form = Form.ACCEPTED) -> Rating:
+    """A rating without letter and index: figures, and what breaks the rules, do not depend on a reference."""
+    found = rate(ground.served, basis, Reference(ground.model, basis, 1.0, form), floor)
+    return replace(found, letter=None, letters=None, index=None, reference=None)
 
 
 def _rated(
@@ -256,21 +267,30 @@ def _rated(
         stem=reading.layout.raw(first.run_id).parent.name,
         about=about_of(reading, suite, ground.model, ground.records, evidence),
     )
-    if not isinstance(reference, Reference):
-        if ground.model == block.reference:
-            return replace(unrated, refusals=reference)
-        own = () if ground.basis is None else _probe(ground, ground.basis, block.floor).refusals
-        return replace(unrated, refusals=(*ground.reasons, *own, _no_reference(str(block.reference))))
+    own = ground.model == block.reference
     if ground.basis is None:
-        return unrated
+        if own or isinstance(reference, Reference):
+            return unrated
+        return replace(unrated, refusals=(*ground.reasons, _no_reference(str(block.reference))))
+    if not isinstance(reference, Reference):
+        rating = _probe(ground, ground.basis, block.floor)
+        told = (*ground.reasons, *rating.refusals, _no_reference(str(block.reference)))
+        return _unlettered(unrated, rating, reference if own else told)
     other = unlike(ground.basis, reference.basis)
     if other is not None:
-        return replace(unrated, refusals=(*ground.reasons, other))
+        rating = replace(_probe(ground, ground.basis, block.floor, reference.form), reference=reference)
+        return _unlettered(unrated, rating, (*ground.reasons, *rating.refusals, other))
     rating = rate(ground.served, ground.basis, reference, block.floor)
     refusals = (*ground.reasons, *rating.refusals)
-    if ground.reasons:
-        rating = replace(rating, letter=None, letters=None, index=None, refusals=refusals)
-    return replace(unrated, rating=rating, refusals=refusals)
+    return (
+        _unlettered(unrated, rating, refusals) if refusals else replace(unrated, rating=rating, refusals=())
+    )
+
+
+def _unlettered(unrated: Rated, rating: Rating, refusals: tuple[Reason, ...]) -> Rated:
+    """A model with its figures, without index and letter."""
+    kept = replace(rating, letter=None, letters=None, index=None, refusals=refusals)
+    return replace(unrated, rating=kept, refusals=refusals)
 
 
 def _no_reference(name: str) -> Reason:

@@ -9,11 +9,18 @@ from hexgate.contract.canonical import NotStrictJson, parse_strict
 from hexgate.contract.schema import schema_mistakes
 from hexgate.errors import InputError
 from hexgate.metrics.rating_parts import Basis, Form, Reference
+from hexgate.study.spec import Spec
 
-__all__ = ["REFERENCE_SCHEMA", "read_reference"]
+__all__ = ["REFERENCE_SCHEMA", "read_reference", "reference_file"]
 
 REFERENCE_SCHEMA = "study_reference"
 """Name of the schema of such a file."""
+
+
+def reference_file(spec: Spec) -> Path | None:
+    """The file that a study names as its reference; None where it names none, or one of its models."""
+    name = None if spec.rating is None else spec.rating.reference
+    return None if name is None or name in {model.name for model in spec.models} else spec.folder / name
 
 
 def read_reference(path: Path, models: Sequence[str]) -> Reference:
