@@ -416,10 +416,16 @@ def test_a_signal_reaches_every_container(node: Node) -> None:
     node.as_it_was()
 
 
-def test_a_stop_that_met_timeout_before_its_child_is_a_stop(node: Node) -> None:
+def test_a_stop_that_meets_timeout_before_its_child_is_a_stop(node: Node) -> None:
     # coreutils timeout.c: a signal between fork() and the note of its child ends it with 128 + 15.
-    node.play("stopped_with", "143\n")
+    node.play("early")
     assert node.stop_in_the_run(signal.SIGTERM).code == 130
+    assert (node.folder / "stopped").read_text("utf-8") == "TERM\n"
+
+
+def test_a_job_that_ends_with_143_keeps_its_exit_code(node: Node) -> None:
+    node.play("stopped_with", "143\n")
+    assert node.stop_in_the_run(signal.SIGTERM).code == 143
 
 
 def test_a_gpu_whose_node_is_unknown_is_not_bound_and_that_is_said(node: Node) -> None:

@@ -1020,8 +1020,9 @@ run() {
     elif ((code == 124)); then
       say "ended after $TIMEOUT_S s: --timeout-s gives it more" "运行超过 $TIMEOUT_S 秒而被终止：可用 --timeout-s 调大"
     fi
-    # timeout(1) says 143 by itself where a signal meets it just as it starts its child: that too is a run that was stopped.
-    if ((STOPPED && code == 143)); then code=130; fi
+    # Where a signal meets timeout(1) just as it starts its child it ends with 143 by itself, and the container goes on:
+    # that is a run that was stopped, and not the job's own exit code.
+    if ((STOPPED && code == 143)) && docker container inspect "${STARTED[lane]}" >/dev/null 2>&1; then code=130; fi
     if ((${#CHILDREN[@]} > 1)); then say "container $lane ended with $code" "容器 $lane 的退出码为 $code"; fi
     if ((code > gravest)); then gravest=$code; fi
   done
