@@ -110,8 +110,12 @@ exec "$(PATH=/usr/bin:/bin command -v timeout)" "$@"
 """,
     "docker": r"""
 case "$1 ${2-}" in
-  "container inspect") play exists || kill -0 "$(cat "$NODE/pid-$3" 2>/dev/null)" 2>/dev/null; exit ;;
-  inspect*) if play oom; then echo true; else echo false; fi; exit ;;
+  "container inspect") play exists; exit ;;
+  inspect*)
+    if [[ $* == *State.Running* ]]; then kill -0 "$(cat "$NODE/pid-$4" 2>/dev/null)" 2>/dev/null && echo true; exit; fi
+    if play oom; then echo true; else echo false; fi
+    exit
+    ;;
   "run --rm") if play no_cuda; then echo "OSError: libcuda.so.1: cannot open shared object file"; exit 1; fi; exit 0 ;;
   "ps "*) if play left; then echo 0123456789ab; fi; exit ;;
   "run "*) ;;

@@ -1096,7 +1096,9 @@ run() {
     fi
     # Where a signal meets timeout(1) just as it starts its child it ends with 143 by itself, and the container goes on:
     # that is a run that was stopped, and not the job's own exit code.
-    if ((STOPPED && code == 143)) && docker container inspect "${STARTED[lane]}" >/dev/null 2>&1; then code=130; fi
+    if ((STOPPED && code == 143)) && [[ $(docker inspect --format '{{.State.Running}}' "${STARTED[lane]}" 2>/dev/null) == true ]]; then
+      code=130
+    fi
     if ((${#CHILDREN[@]} > 1)); then say "container $lane ended with $code" "容器 $lane 的退出码为 $code"; fi
     if ((code > gravest)); then gravest=$code; fi
   done
