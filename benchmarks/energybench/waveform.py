@@ -5,7 +5,7 @@ Idle, a burst of prefill, a rippling decode, a device that cools down for a mome
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,29 +41,8 @@ COUNTER = Domain(
     resolution=1e-3,
     update_s=REFRESH_S,
 )
-GAUGE = Domain(
-    "gauge",
-    "synthetic",
-    "board",
-    "board",
-    Scope.BOARD,
-    Kind.GAUGE,
-    Unit.WATT,
-    resolution=1e-3,
-    update_s=REFRESH_S,
-)
-AVERAGED = Domain(
-    "averaged",
-    "synthetic",
-    "board",
-    "board",
-    Scope.BOARD,
-    Kind.GAUGE,
-    Unit.WATT,
-    resolution=1e-3,
-    update_s=REFRESH_S,
-    averaging_s=1.0,
-)
+GAUGE = replace(COUNTER, id="gauge", kind=Kind.GAUGE, unit=Unit.WATT)
+AVERAGED = replace(GAUGE, id="averaged", averaging_s=1.0)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
+
+from support.loopback import LoopbackHandler, LoopbackServer
 
 Reply = dict[str, Any] | int | Iterable[bytes] | None
 """A JSON document, an HTTP status, the chunks of a stream, or None to hang up."""
@@ -17,67 +15,29 @@ Route = Callable[[dict[str, Any]], Reply]
 """From the body of a request (empty for a GET) to its reply."""
 
 
-class RoutedServer:
+class RoutedServer(LoopbackServer):
     """Answers by ``routes``: ``"GET /api/ps"`` to a function. What it was asked is in `asked`."""
 
     def __init__(self, routes: Mapping[str, Route], *, port: int = 0) -> None:
         self.routes = dict(routes)
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        outer = self
-
-        class Handler(_Handler):
-            server_of_test = outer
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that went away is what some tests are about."""
-
-        self._http = Server(("127.0.0.1", port), Handler)
-        self.connections: set[socket.socket] = set()
-        self.port = int(self._http.server_address[1])
-        self.origin = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__(_Handler, port=port)
 
     def bodies(self, route: str) -> list[dict[str, Any]]:
         return [body for asked, body in self.asked if asked == route]
 
     def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-        for connection in list(self.connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def __enter__(self) -> RoutedServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()
+        self.cut()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server_of_test: RoutedServer
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
-
-    def setup(self) -> None:
-        super().setup()
-        self.server_of_test.connections.add(self.connection)
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name of http.server
         self._serve({})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the name of http.server
         data = self.rfile.read(int(self.headers["content-length"]))
         self._serve(json.loads(data) if data else {})
 
@@ -90,19 +50,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
         elif isinstance(reply, int):
-            self._whole(reply, {"error": f"as the test says, status {reply}"})
+            self.send_json(reply, {"error": f"as the test says, status {reply}"})
         elif isinstance(reply, dict):
-            self._whole(200, reply)
+            self.send_json(200, reply)
         else:
             self._chunks(reply)
-
-    def _whole(self, status: int, value: Any) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
     def _chunks(self, chunks: Iterable[bytes]) -> None:
         self.send_response(200)

@@ -8,12 +8,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
 import numpy as np
+
+from support.loopback import LoopbackHandler, LoopbackServer
 
 Chat = Callable[[str], "str | int | None"]
 """From a prompt to a reply's text, to an HTTP status for an error, or to None to hang up."""
@@ -22,7 +21,7 @@ Predict = Callable[[list[list[float]]], "list[list[float]] | int | None"]
 """From inputs to class scores, or the same failures."""
 
 
-class ScriptedServer:
+class ScriptedServer(LoopbackServer):
     """Speaks OpenAI chat under /v1, whole or streamed, and plain JSON prediction under /predict."""
 
     def __init__(
@@ -45,24 +44,7 @@ class ScriptedServer:
         """Whether it says how many tokens a prompt has."""
         self.bodies: list[dict[str, Any]] = []
         self.counting = threading.Lock()
-        outer = self
-
-        class Handler(_Handler):
-            server_of_test = outer
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-            request_queue_size = 128
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that went away is what half of these tests are about."""
-
-        self._http = Server(("127.0.0.1", 0), Handler)
-        self.connections: set[socket.socket] = set()
-        self.origin = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__(_Handler)
 
     @property
     def v1(self) -> str:
@@ -71,49 +53,25 @@ class ScriptedServer:
     def die(self) -> None:
         """Take no more connections and cut those that there are, as a killed process does."""
         self._http.socket.shutdown(socket.SHUT_RDWR)
-        for connection in list(self.connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    def __enter__(self) -> ScriptedServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self.cut()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server_of_test: ScriptedServer
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
-
-    def setup(self) -> None:
-        super().setup()
-        self.server_of_test.connections.add(self.connection)
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name of http.server
         if self.path == "/v1/models":
-            self._json(200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+            self.send_json(200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
         elif self.path == "/v2/models/m" and self.server_of_test.kserve:
             name, shape = self.server_of_test.kserve
             tensor = {"name": name, "datatype": "FP32", "shape": [-1, *shape]}
-            self._json(
+            self.send_json(
                 200, {"name": "m", "versions": ["1"], "platform": "test", "inputs": [tensor], "outputs": []}
             )
         else:
-            self._json(404, {"error": {"message": "no such page"}})
+            self.send_json(404, {"error": {"message": "no such page"}})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - the name of http.server
         server = self.server_of_test
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         with server.counting:
@@ -121,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             server.bodies.append(body)
         if self.path == "/predict" and server.predict is not None:
             scores = server.predict(body["inputs"])
-            self._answer(scores, lambda found: self._json(200, {"scores": found}))
+            self._answer(scores, lambda found: self.send_json(200, {"scores": found}))
         elif self.path == "/v2/models/m/infer" and server.predict is not None:
             tensor = body["inputs"][0]
             rows, width = tensor["shape"][0], math.prod(tensor["shape"][1:])
@@ -129,19 +87,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(server.predict(flat), self._tensor)
         elif self.path == "/v1/embeddings" and server.embed is not None:
             entry = {"object": "embedding", "index": 0, "embedding": server.embed(body["input"])}
-            self._json(200, {"object": "list", "data": [entry], "usage": {"prompt_tokens": 3}})
+            self.send_json(200, {"object": "list", "data": [entry], "usage": {"prompt_tokens": 3}})
         elif self.path == "/v1/chat/completions" and server.chat is not None:
             text = server.chat(body["messages"][-1]["content"])
             self._answer(text, lambda found: self._chat(found, stream=bool(body.get("stream"))))
         else:
-            self._json(404, {"error": {"message": "no such path"}})
+            self.send_json(404, {"error": {"message": "no such path"}})
 
     def _answer(self, answer: Any, give: Callable[[Any], None]) -> None:
         if answer is None:
             self.close_connection = True
             self.connection.close()
         elif isinstance(answer, int):
-            self._json(answer, {"error": {"message": "as the script says"}})
+            self.send_json(answer, {"error": {"message": "as the script says"}})
         else:
             give(answer)
 
@@ -155,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             del usage["prompt_tokens"]
         if not stream:
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-            self._json(
+            self.send_json(
                 200, {"object": "chat.completion", "model": "scripted", "choices": [choice], "usage": usage}
             )
             return
@@ -176,12 +134,4 @@ class _Handler(BaseHTTPRequestHandler):
         flat = [score for row in scores for score in row]
         shape = [len(scores), len(scores[0])]
         output = {"name": "scores", "datatype": "FP32", "shape": shape, "data": flat}
-        self._json(200, {"model_name": "m", "outputs": [output]})
-
-    def _json(self, status: int, value: Any) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.send_json(200, {"model_name": "m", "outputs": [output]})

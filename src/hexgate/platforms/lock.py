@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hexgate.contract.lock import take_lock
 from hexgate.errors import InputError
 
 __all__ = ["locked", "run_lock"]
@@ -58,13 +58,5 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"the lock cannot be made ({error.strerror})", where=str(path)) from None
     with file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+        take_lock(file, wait=True)
         yield

@@ -8,7 +8,6 @@ asked again, and what it may have cost stays booked. A last line that was cut in
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from hexgate.contract.canonical import NotStrictJson, canonical_bytes, parse_strict
+from hexgate.contract.lock import take_lock
 from hexgate.errors import DataError, InputError
 from hexgate.scorers.judge_reply import Scores
 
@@ -235,15 +235,7 @@ _PLAIN = ("reason", "rationales", "reply", "form", "prompt_tokens", "output_toke
 def _take(file: FileIO, path: Path) -> None:
     """Hold the file's lock, which goes with the process."""
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take_lock(file)
     except OSError:
         raise InputError(
             "another process judges into this ledger",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from hexgate.contract.canonical import canonical_bytes
+from hexgate.contract.lock import take_lock
 from hexgate.errors import EvidenceError, InputError
 from hexgate.wire.payload import BadPayload, load_object
 
@@ -131,15 +131,7 @@ def lock_folder(folder: Path) -> IO[bytes]:
     """
     file = (folder / ".lock").open("a+b")
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take_lock(file)
     except OSError:
         file.close()
         raise InputError(
