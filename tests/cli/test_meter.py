@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 
 from hexgate.contract.schema import schema_mistakes
 from support.powered import Powered, powered
+from support.starved import StarvedError, again_where_starved
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "sigtimedwait"), reason="waits for signals")
 
@@ -74,34 +74,12 @@ def figures_of(path: Path) -> dict[str, Any]:
     return document
 
 
-class StarvedError(Exception):
-    """Sampler or machine was held up, so that the span rightly has no energy."""
-
-
 def measured(path: Path) -> dict[str, Any]:
     """Figures with an energy."""
     document = figures_of(path)
     if document["total"]["energy_j"] is None:
         raise StarvedError(document["missing"])
     return document
-
-
-def again_where_starved(test: Callable[..., None]) -> Callable[..., None]:
-    """A test of values, with a new folder each time: on a busy machine a gap in the readings is no energy."""
-
-    @wraps(test)
-    def repeated(*, tmp_path: Path, **given: Any) -> None:
-        for attempt in range(5):
-            folder = tmp_path / str(attempt)
-            folder.mkdir()
-            try:
-                test(tmp_path=folder, **given)
-                break
-            except StarvedError:
-                if attempt == 4:
-                    raise
-
-    return repeated
 
 
 def printed(err: bytes, label: str) -> str:

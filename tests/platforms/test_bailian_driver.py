@@ -8,19 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from hexgate.errors import InputError, PlatformFailed
 from hexgate.gate.verdict import Verdict
 from hexgate.platforms.bailian import Bailian
 from hexgate.platforms.base import Driver, JobState
-from hexgate.platforms.collect import collect_run, expectation
 from hexgate.platforms.spec import JobSpec
-from hexgate.stores.registry import open_store
 from support import needs
 from support.command import Ended
 from support.fake_pai_dlc import FakePaiDlc
-from support.lifecycle import carry, demo_spec, follow
+from support.lifecycle import carry, carry_load, demo_spec, follow
 from support.vendor_server import Fault, Life
 
 pytestmark = pytest.mark.vendor
@@ -91,17 +88,12 @@ def test_a_load_of_two_shards_from_submit_to_verdict(
         argv += ["--warmup", "4", "--quiet", "--out", "{out}"]
         measured = ["latency_p99", "throughput_rps"]
         spec = job(indicator=measured, argv=argv, shards=2, platform={"bailian": BLOCK})
-        handle, status = follow("bailian", driver(spec), spec, tmp_path)
-    assert status.state is JobState.SUCCEEDED
-    store = open_store((tmp_path / "bucket" / "runs").as_uri())
-    collected = collect_run(store, expectation(handle), tmp_path / "collected")
-    assert [part.name for part in collected.parts] == ["shard-0-of-2", "shard-1-of-2"]
-    assert collected.whole
-    assert call("load", "merge", tmp_path / "collected", "--out", tmp_path / "merged", "--quiet").code == 0
-    rule = {"indicator": "throughput_rps", "measure": "rps", "at_least": 10}
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(yaml.safe_dump({"version": 1, "name": "load", "rules": [rule]}), "utf-8")
-    assert call("gate", tmp_path / "merged", "--policy", policy).code == 0
+        store = tmp_path / "bucket" / "runs"
+        carried = carry_load("bailian", driver(spec), spec, tmp_path, store_uri=store.as_uri(), call=call)
+    assert carried.status.state is JobState.SUCCEEDED
+    assert [part.name for part in carried.collected.parts] == ["shard-0-of-2", "shard-1-of-2"]
+    assert carried.collected.whole
+    assert carried.verdict.verdict is Verdict.PASS
 
 
 def test_a_job_that_fails_is_failed_and_says_why(serving: Serving, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from hexgate.platforms.spec import JobSpec
 from hexgate.stores.registry import open_store
 from support.lifecycle import carry, demo_spec, follow
 from support.slurm_cluster import SlurmCluster
+from support.starved import StarvedError, again_where_starved, starved_shards
 
 pytestmark = pytest.mark.infra
 
@@ -117,27 +118,22 @@ def load_spec(tmp_path: Path, **keys: Any) -> Path:
         "4",
     ]
     given = {"shards": 2, "indicator": ["latency_p99", "throughput_rps"], "name": "load"} | keys
+    (tmp_path / "results").mkdir(exist_ok=True)
     spec = a_job(tmp_path, argv=[*argv, "--quiet", "--out", "{out}"], **given)
     file = tmp_path / "spec.yaml"
     file.write_text(yaml.safe_dump(spec.to_json()), encoding="utf-8")
     return file
 
 
+@again_where_starved
 def test_an_array_of_two_shards_to_a_gated_artifact(cluster: SlurmCluster, tmp_path: Path) -> None:
     """One load, offered by two tasks of a real array, is merged into one and judged."""
-    spec = load_spec(tmp_path, resources=SMALL | {"gpus": 1})
-    # A shard that a busy machine has starved is rightly invalid, and the job then failed: it is submitted again.
-    for attempt in range(3):
-        dest = tmp_path / f"collected-{attempt}"
-        submitted = hexgate(
-            "platforms", "submit", spec, "--platform", "slurm", "--wait", "--poll-s", "0.5", "--collect", dest
-        )
-        logs = "".join(log.read_text("utf-8") for log in tmp_path.glob("*.out"))
-        if submitted.returncode == 0 or "invalid: " not in logs:
-            break
-    assert submitted.returncode == 0, submitted.stderr + logs
-    collected = json.loads((dest / "collected.json").read_text("utf-8"))
-    assert [part["state"] for part in collected["parts"]] == ["found", "found"]
+    spec, dest = load_spec(tmp_path, resources=SMALL | {"gpus": 1}), tmp_path / "collected"
+    submitted = hexgate(
+        "platforms", "submit", spec, "--platform", "slurm", "--wait", "--poll-s", "0.5", "--collect", dest
+    )
+    whole_or_starved(submitted, dest)
+    assert submitted.returncode == 0, submitted.stderr
     merged = hexgate("load", "merge", dest, "--out", tmp_path / "merged", "--quiet")
     assert merged.returncode == 0, merged.stderr
     artifact = json.loads((tmp_path / "merged" / "throughput_rps.json").read_text("utf-8"))
@@ -153,6 +149,19 @@ def test_an_array_of_two_shards_to_a_gated_artifact(cluster: SlurmCluster, tmp_p
     jobs = {manifest["platform_job_id"] for manifest in manifests(tmp_path)}
     assert len(jobs) == 1
     assert {manifest["shard"]["index"] for manifest in manifests(tmp_path)} == {0, 1}
+
+
+def whole_or_starved(submitted: subprocess.CompletedProcess[str], dest: Path) -> None:
+    """Both parts are here; a shard that a busy machine has starved is rightly invalid, which fails its job.
+
+    Raises:
+        StarvedError: if one was.
+    """
+    collected = json.loads((dest / "collected.json").read_text("utf-8"))
+    assert [part["state"] for part in collected["parts"]] == ["found", "found"], submitted.stderr
+    if starved := starved_shards(dest):
+        assert submitted.returncode == 5, submitted.stderr
+        raise StarvedError(starved)
 
 
 def test_a_job_from_submit_to_verdict(cluster: SlurmCluster, tmp_path: Path) -> None:
@@ -353,6 +362,7 @@ def test_a_forgotten_job_is_lost_and_its_parts_are_not(cluster: SlurmCluster, tm
     assert collect_run(store, Expected(handle.run_id, ("main",)), tmp_path / "collected").whole
 
 
+@again_where_starved
 def test_a_submit_that_is_killed_takes_its_job_up_again(cluster: SlurmCluster, tmp_path: Path) -> None:
     spec = load_spec(tmp_path)
     dest = tmp_path / "collected"
@@ -362,13 +372,11 @@ def test_a_submit_that_is_killed_takes_its_job_up_again(cluster: SlurmCluster, t
         handle = until(lambda: _submitted(tmp_path / "handle.json"))
         first.send_signal(signal.SIGKILL)
     again = hexgate(*arguments)
-    # A shard that a busy machine has starved is rightly invalid, which fails the job.
-    assert again.returncode == 0 or "exit code 4" in again.stderr, again.stderr
     assert "taken up again" in again.stderr
     assert _submitted(tmp_path / "handle.json")["native_id"] == handle["native_id"]
     assert len({manifest["platform_job_id"] for manifest in manifests(tmp_path)}) == 1
-    collected = json.loads((dest / "collected.json").read_text("utf-8"))
-    assert [part["state"] for part in collected["parts"]] == ["found", "found"]
+    whole_or_starved(again, dest)
+    assert again.returncode == 0, again.stderr
 
 
 def _submitted(path: Path) -> dict[str, Any]:

@@ -12,14 +12,15 @@ Expected use, in a platform's own tests (the driver talks to a fake server that 
         assert carried.verdict.verdict is Verdict.PASS
 
 `spec.output.uri` is where the run is collected from: give `store_uri` where the platform's form of it is no store of
-hexgate, or lies elsewhere in a test. For a job whose end is not success use `follow`, which only submits and waits.
+hexgate, or lies elsewhere in a test. For a job whose end is not success use `follow`, which only submits and waits;
+for a load in shards `carry_load`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from hexgate.platforms.spec import JobSpec, parse_spec
 from hexgate.platforms.submit import submit_job
 from hexgate.platforms.wait import wait_for
 from hexgate.stores.registry import open_store
+from support.command import Ended
+from support.starved import TRIES, starved_shards
 
 FASTER = 100
 """So much faster the clock of waiting goes: what is not known any more is given up after a minute of it."""
@@ -111,3 +114,25 @@ def carry(
         json.dumps({"version": 1, "name": "test", "rules": [*map(dict, rules)]}), encoding="utf-8"
     )
     return Carried(handle, status, collected, conclude([dest], policy, Outputs()), dest)
+
+
+def carry_load(
+    platform: str, driver: Driver, spec: JobSpec, folder: Path, *, store_uri: str, call: Callable[..., Ended]
+) -> Carried:
+    """Submit a load of two shards (twice), wait, collect: another job where a busy machine has starved a shard.
+
+    The verdict is on the merged load: at least 10 requests a second.
+    """
+    for attempt in range(TRIES):
+        here = folder / f"try-{attempt}"
+        here.mkdir()
+        handle, status = follow(platform, driver, spec, here)
+        collected = collect_run(open_store(store_uri), expectation(handle), here / "collected")
+        if not starved_shards(here / "collected"):
+            break
+    merged = here / "merged"
+    assert call("load", "merge", here / "collected", "--out", merged, "--quiet").code == 0
+    rule = {"indicator": "throughput_rps", "measure": "rps", "at_least": 10}
+    policy = here / "policy.yaml"
+    policy.write_text(json.dumps({"version": 1, "name": "load", "rules": [rule]}), encoding="utf-8")
+    return Carried(handle, status, collected, conclude([merged], policy, Outputs()), here / "collected")
