@@ -22,6 +22,11 @@ from support.docker_engine import cpu_image, docker_engine, image_context  # noq
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+# What a job in a shell's background ignores, all that it starts ignores: a test that sends such a signal would wait.
+for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _handler)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

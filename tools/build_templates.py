@@ -1,7 +1,7 @@
-"""Make the job templates in ``platforms/job_templates/`` from the specs in ``platforms/specs/``.
+"""Make the job templates in ``platforms/job_templates/`` from ``platforms/specs/`` and the parts of programs.
 
 python tools/build_templates.py            write the files
-python tools/build_templates.py --check    exit 1 if a committed file is not what its spec renders to
+python tools/build_templates.py --check    exit 1 if a committed file is not what it is made from
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from hexgate.platforms import platform
+from hexgate.platforms.docker_node_files import joined
 from hexgate.platforms.spec import read_spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +30,21 @@ PLACES = {
 """Each spec's platform, and the folder of what it renders to."""
 WITHOUT_TEMPLATE = {"local"}
 """Submitted by hexgate alone: no other tool reads its native file."""
+BENCHMARK = TEMPLATES / "jetson" / "run_benchmark.sh"
+"""One study on a device: it has no spec, for it runs no job in a container."""
+_HEAD = """\
+#!/usr/bin/env bash
+# One study on this device, from the check of the environment to the report. Made for a Jetson; runs on any Linux.
+# 在本设备上完成一项研究，从环境检查到报告。为 Jetson 而写，任何 Linux 均可运行。
+#
+#     bash run_benchmark.sh                 a menu / 菜单
+#     bash run_benchmark.sh check           what this device is, has and lacks / 检查设备
+#     bash run_benchmark.sh full writing    one category / 单个类别
+#     bash run_benchmark.sh full all        everything / 全部
+#     bash run_benchmark.sh --help
+set -uo pipefail
+
+"""
 
 
 def specs() -> list[str]:
@@ -51,8 +67,13 @@ def templates(spec: str) -> dict[Path, str]:
     return {TEMPLATES / folder / file: text for file, text in files.items()}
 
 
+def benchmark() -> str:
+    """The text of run_benchmark.sh."""
+    return _HEAD + joined(BENCHMARK.name, "shell", "power_mode", "benchmark")
+
+
 def stale(path: Path, text: str) -> bool:
-    """Whether a file is not what its spec renders to, or a program that cannot be run."""
+    """Whether a file is not what it is made from, or a program that cannot be run."""
     if not path.is_file() or path.read_text("utf-8") != text:
         return True
     return os.name == "posix" and bool(path.stat().st_mode & 0o111) != (path.suffix == ".sh")
@@ -60,7 +81,7 @@ def stale(path: Path, text: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Write all templates, or check them."""
-    made: dict[Path, str] = {}
+    made: dict[Path, str] = {BENCHMARK: benchmark()}
     for spec in specs():
         for path, text in templates(spec).items():
             if path in made:
@@ -70,7 +91,7 @@ def main(arguments: list[str]) -> int:
     if "--check" in arguments:
         for path in old:
             sys.stderr.write(
-                f"{path.relative_to(ROOT)} is not what its spec renders to; run python tools/build_templates.py\n"
+                f"{path.relative_to(ROOT)} is not what it is made from; run python tools/build_templates.py\n"
             )
         return 1 if old else 0
     for path in old:

@@ -77,7 +77,8 @@ def main(venv: str, lock: str) -> None:
         if not (ROOT / python).exists():
             run(sys.executable, "-m", "venv", venv)
         pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet")
-        run(*pip, "install", "--require-hashes", "-r", lock)
+        # Python compiles what it imports by itself; most of what is installed never is.
+        run(*pip, "install", "--no-compile", "--require-hashes", "-r", lock)
         run(*pip, "install", "--no-deps", "--no-build-isolation", "-e", ".")
     say(f"Ready after {time.monotonic() - begun:.0f} s.")
 

@@ -21,7 +21,7 @@ from support.scripted import ScriptedServer
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
 
 STOPS = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 Start = Callable[..., "Running"]
 
 
@@ -56,7 +56,7 @@ class Running:
         out, self.err = self.process.communicate(timeout=PATIENCE_S)
         assert out == ""
         assert "Traceback" not in self.err
-        _, alive = psutil.wait_procs(self.children, timeout=10)
+        _, alive = psutil.wait_procs(self.children, timeout=PATIENCE_S)
         assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
         return self.process.returncode
 

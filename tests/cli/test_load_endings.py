@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
-from hexgate.cli.load_rates import _ended_lines
+from hexgate.cli.load_rates import _COLUMNS, _ended_lines, _table
 from hexgate.indicators import load_search
 from hexgate.indicators.load_probe import Step
 from hexgate.indicators.load_search import Swept
@@ -143,3 +146,26 @@ def test_a_sweep_that_gives_up_says_why(tmp_path: Path, monkeypatch: pytest.Monk
         "invalid: busy",
     ]
     assert _ended_lines(swept(tmp_path, monkeypatch, False, False)) == []
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_table_of_a_sweep_has_a_line_for_each_load_in_80_columns(
+    lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEXGATE_LANG", lang)
+    figures = dict.fromkeys(_COLUMNS, 12_345.6) | {"error_ratio": 0.0123, "tpot_p50_ms": 0.0123}
+    steps = [Step("f", rate, 120.0, "invalid", (), ("busy",), figures) for rate in (10.0, 1234.0, 99_999.0)]
+    table = io.StringIO()
+    Console(file=table, width=80, color_system=None).print(_table(steps))
+    lines = table.getvalue().splitlines()
+    assert len(lines) == 2 + len(steps)
+    assert all(cell_len(line.rstrip()) <= 80 for line in lines)
+
+
+def test_what_a_killed_load_left_is_removed_and_told(call: Call, tmp_path: Path) -> None:
+    left = tmp_path / "load.work"
+    left.mkdir()
+    (left / "worker-0.spool").write_bytes(b"half of a run")
+    ended = call("load", "demo:", "--requests", "20", "--warmup", "0", "--out", tmp_path)
+    assert f"removed {left}: a load that was killed had left it there" in ended.err
+    assert not left.exists()

@@ -68,7 +68,7 @@ def test_counters_grow_while_the_load_runs(load: Load, tmp_path: Path) -> None:
     seen: list[float] = []
     deadline = time.monotonic() + PATIENCE_S
     while len(set(seen)) < 3 and time.monotonic() < deadline:
-        answer = httpx.get(load.url)
+        answer = httpx.get(load.url, timeout=PATIENCE_S)
         assert answer.headers["content-type"] == CONTENT_TYPE
         seen.append(value(answer.text, 'hexgate_load_requests_total{outcome="ok"}'))
         time.sleep(0.05)
@@ -99,7 +99,7 @@ def test_a_real_prometheus_scrapes_them(load: Load, tmp_path: Path) -> None:
         due = float(ask(address, "hexgate_load_due_total")[0]["value"][1])
         assert sent > 0
         assert due > 0
-        known = httpx.get(f"{address}/api/v1/metadata").json()["data"]
+        known = httpx.get(f"{address}/api/v1/metadata", timeout=PATIENCE_S).json()["data"]
         kinds = {name: entries[0]["type"] for name, entries in known.items()}
         # Prometheus read it as OpenMetrics, not as its older text format, which has no unit and no info.
         assert kinds["hexgate_load_run"] == "info"

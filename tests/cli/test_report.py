@@ -301,7 +301,7 @@ def test_an_invalid_verdict_takes_the_place_of_a_pass_in_a_real_pushgateway(tmp_
             assert judged.code == code, judged.err
             pushed = call("report", *folders, "--verdict", verdict, "--pushgateway", gateway)
             assert pushed.code == 0, pushed.err
-            kept = httpx.get(f"{gateway}/metrics").text.splitlines()
+            kept = httpx.get(f"{gateway}/metrics", timeout=60).text.splitlines()
             (given,) = [line for line in kept if line.startswith("hexgate_verdict{") and line.endswith(" 1")]
             assert f'verdict="{said}"' in given
         assert not any(line.startswith("hexgate_measure{") for line in kept)

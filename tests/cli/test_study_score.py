@@ -17,7 +17,9 @@ import pytest
 
 from hexgate.cli.quality_zh import QUALITY_ERRORS
 from hexgate.cli.studies.quality_zh import STUDY_QUALITY_ERRORS
+from hexgate.cli.studies.tallies import measures_without_value
 from hexgate.errors import ExitCode
+from hexgate.study.quality.marking import Tally
 from support.command import Ended
 from support.finished import FAILED, Finished, finished_study
 from support.served import served
@@ -172,3 +174,13 @@ def test_a_measure_that_has_no_value_of_any_run_is_no_success(
     ended = call("study", "score", done.out, "--spec", spec)
     assert ended.code == ExitCode.EVIDENCE
     assert "repetition has no value of any run" in ended.err
+
+
+def test_a_measure_whose_tasks_have_no_run_yet_lacks_nothing_beside_others() -> None:
+    """One category of a study is over: the measures of the others have nothing to mark."""
+    waits = Tally("token_f1", "m", None, 0, {}, 0)
+    assert measures_without_value([waits, Tally("distinct", "m", 0.5, 3, {}, 0)]) == []
+    assert measures_without_value([waits, Tally("distinct", "m", None, 0, {"no references": 3}, 0)]) == [
+        "distinct"
+    ]
+    assert measures_without_value([waits]) == ["token_f1"]

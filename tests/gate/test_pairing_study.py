@@ -106,6 +106,13 @@ def test_what_cannot_be_paired_says_why(new: list[dict[str, Any]], why: str) -> 
     assert loss(new, rows(OLD), rule()) == why
 
 
+def test_a_meter_that_states_no_error_gives_no_bounds() -> None:
+    silent = exhibit(OLD)
+    silent.data["study"]["sensor_ratio"] = None
+    found = paired_study_loss(rule(), exhibit(NEW), silent, (rows(OLD), rows(NEW)), 0.95)
+    assert found == "a meter's own error is not stated"
+
+
 def test_answers_without_tokens_are_not_paired_by_token() -> None:
     which = rule(measure="energy_per_token_j")
     assert loss(rows(NEW, None), rows(OLD), which) == "not every answer of both has output_tokens"

@@ -11,6 +11,7 @@ import pytest
 
 from support import needs
 from support.docker_engine import IMAGE, Engine
+from support.starved import StarvedError, again_where_starved
 
 pytestmark = pytest.mark.infra
 
@@ -40,10 +41,14 @@ def compose(
     call("down", "--volumes")
 
 
+@again_where_starved
 def test_the_service_is_measured_over_the_network_and_judged(
-    compose: Callable[..., subprocess.CompletedProcess[str]], docker_engine: Engine, out: Path
+    compose: Callable[..., subprocess.CompletedProcess[str]], out: Path, tmp_path: Path
 ) -> None:
     ended = compose("up", "--no-build", "--exit-code-from", "gate", "--abort-on-container-exit")
+    if ended.returncode == 4 and "this machine was too busy to measure" in ended.stdout + ended.stderr:
+        compose("down", "--volumes")
+        raise StarvedError(ended.stdout + ended.stderr)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     verdict = json.loads((out / "verdict.json").read_text("utf-8"))
     assert verdict["verdict"] == "PASS"

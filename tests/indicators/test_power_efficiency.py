@@ -33,8 +33,10 @@ METHOD: dict[str, Any] = {
 }  # fmt: skip
 PACKAGE = Domain(
     "rapl:package-0", "rapl", "package-0", "package-0", Scope.PACKAGE, Kind.COUNTER, Unit.JOULE, 1e-6, 0.001,
-    wrap_range_j=1e6, max_power_w=500.0,
+    wrap_range_j=1e6, max_power_w=500.0, systematic_ratio=0.05,
 )  # fmt: skip
+SILENT = replace(PACKAGE, systematic_ratio=None)
+"""A sensor that states nothing of its own error."""
 
 
 def figures(
@@ -184,9 +186,8 @@ def test_work_that_failed_costs_energy_and_has_no_price_a_request(tmp_path: Path
 
 
 def test_the_sensors_own_error_is_in_the_interval(tmp_path: Path) -> None:
-    plain = figures(tmp_path / "plain", steady).intervals["energy_per_request_j"]
-    package = replace(PACKAGE, systematic_ratio=0.05)
-    widened = figures(tmp_path / "widened", steady, package=package).intervals["energy_per_request_j"]
+    plain = figures(tmp_path / "plain", steady, package=SILENT).intervals["energy_per_request_j"]
+    widened = figures(tmp_path / "widened", steady).intervals["energy_per_request_j"]
     assert plain.upper_bound == pytest.approx(6.0, rel=0.01)
     assert widened.lower_bound == pytest.approx(6.0 * (1 - 1.645 * 0.05), rel=0.01)
     assert widened.upper_bound == pytest.approx(6.0 * (1 + 1.645 * 0.05), rel=0.01)
@@ -194,6 +195,21 @@ def test_the_sensors_own_error_is_in_the_interval(tmp_path: Path) -> None:
     assert widened.high == pytest.approx(6.0 * (1 + 1.96 * 0.05), rel=0.01)
     assert "relative standard uncertainty of 0.05" in widened.method
     assert "relative standard" not in plain.method
+    assert plain.method.endswith("without the sensor's standard uncertainty, which is not stated")
+
+
+def test_a_sensor_that_states_no_error_certifies_nothing(tmp_path: Path) -> None:
+    """What is not known is not 0: a bound without it would pass what it should not."""
+    found = figures(tmp_path, lambda t_s: 60.0 if 2 <= t_s < 12 else 20.0, package=SILENT)
+    why = "the meter's own error is not stated: rapl:package-0"
+    assert found.values["energy_j"] == pytest.approx(600.0, rel=1e-3)
+    assert found.values["energy_uncertainty_j"] is None
+    assert found.missing["energy_uncertainty_j"] == why
+    for block in found.values["uncertainty"].values():
+        assert (block["sensor_j"], block["total_j"]) == (None, None)
+        assert block["edge_j"] > 0
+    for measure in ("energy_j", "energy_per_request_j", "net_energy_per_request_j", "mean_power_w"):
+        assert found.cannot_certify[measure] == why
 
 
 def test_no_bound_of_an_energy_is_below_zero(tmp_path: Path) -> None:
@@ -305,10 +321,7 @@ def test_an_endpoint_on_this_machine_is_measured_with_its_meter(
 
 
 def test_the_uncertainty_is_split_by_cause(tmp_path: Path) -> None:
-    package = replace(PACKAGE, systematic_ratio=0.05)
-    found = figures(
-        tmp_path, lambda t_s: 60.0 if 2 <= t_s < 12 else 20.0 if t_s < 2 else 20.4, package=package
-    )
+    found = figures(tmp_path, lambda t_s: 60.0 if 2 <= t_s < 12 else 20.0 if t_s < 2 else 20.4)
     gross, net = found.values["uncertainty"]["gross"], found.values["uncertainty"]["net"]
     assert gross["total_j"] == found.values["energy_uncertainty_j"]
     assert gross["total_j"] == pytest.approx(np.hypot(gross["edge_j"], gross["sensor_j"]))

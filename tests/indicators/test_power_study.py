@@ -137,6 +137,20 @@ class TestFigures:
         assert values["domains"][0]["energy_j"] == 24.0
         assert values["domains"][0]["validity"] == "ok"
 
+    def test_a_meter_that_states_no_error_certifies_no_energy(self, figures: Callable[..., Figures]) -> None:
+        silent = visit() | {"domains": [{**PACKAGE.to_json(), "systematic_ratio": None}]}
+        unknown = {"uncertainty_j": None, "net_uncertainty_j": None}
+        found = figures([run(item, joules, energy=unknown) for item, joules in JOULES], visits=[silent])
+        why = "the meter's own error is not stated"
+        assert found.values["energy_j"] == 24.0
+        assert found.values["study"]["sensor_ratio"] is None
+        assert found.missing["energy_uncertainty_j"] == why
+        measures = ("energy_j", "energy_per_request_j", "energy_per_token_j", "net_energy_per_request_j")
+        assert [found.cannot_certify[name] for name in measures] == [why] * 4
+        assert "accepted" not in found.cannot_certify
+        for name in ("energy_per_request_j", "net_energy_per_request_j"):
+            assert found.intervals[name].method.endswith("standard uncertainty, which is not stated")
+
     def test_what_a_study_has_not_is_null_with_a_reason(self, figures: Callable[..., Figures]) -> None:
         found = figures(six())
         for name in ("mean_power_w", "max_power_w", "idle_power_w", "cpu_seconds", "uncertainty"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hexgate.datasets.lengths import PROBES, Lengths
 from hexgate.errors import InputError, TargetFailed, TargetUnusable
 from hexgate.indicators.base import Job
 from hexgate.indicators.text_asks import Texts, Wanted, asks, texts_of
+from hexgate.load.plans.trace_lengths import TraceLengths, trace_lengths
 from hexgate.reference.tokens import tokenize
 from hexgate.targets.base import GenerateOptions, Target
 from hexgate.targets.registry import OpenOptions, open_target
@@ -177,3 +179,60 @@ def test_the_extra_body_is_an_object_of_what_the_load_does_not_set() -> None:
     ):
         with pytest.raises(InputError, match=f"--extra-body: {said}"):
             Wanted.body(text)
+
+
+def shared(one: str, other: str) -> str:
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return "".join(letter for letter, _ in same)
+
+
+def of_trace(tmp_path: Path, rows: list[dict[str, Any]]) -> TraceLengths:
+    path = tmp_path / "trace.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    found = trace_lengths(path)
+    assert found is not None
+    return found
+
+
+def test_a_trace_says_how_long_each_prompt_and_its_reply_are(served_model: Target, tmp_path: Path) -> None:
+    lengths = [3, 400, 900, 1700]
+    rows = [{"timestamp": 0, "input_length": n, "output_length": n // 100} for n in lengths]
+    wanted = Wanted(trace=of_trace(tmp_path, rows), ignore_eos=True, max_tokens=17)
+    texts = texts_of(job_on(served_model), wanted)
+    asked = asks(texts, wanted, seed=0)
+    prompts = [item.turns[0] for item in texts.items]
+    assert [ask.prompt for ask in asked] == prompts
+    found = [counted(served_model, prompt) for prompt in prompts]
+    assert found[1:] == pytest.approx(lengths[1:], rel=0.03)
+    # A prompt of three tokens cannot be made: it is as short as can be, and counted.
+    assert 3 <= found[0] <= 12
+    assert [ask.max_tokens for ask in asked] == [1, 4, 9, 17]
+    assert [ask.options["min_tokens"] for ask in asked] == [1, 4, 9, 17]
+    said = texts.dataset["lengths"]
+    assert (said["least"], said["greatest"], said["prompts"], said["by"]) == (3, 1700, 4, "server")
+    told = said["trace"]
+    assert (told["output_least"], told["output_greatest"], told["block_tokens"], told["raised"]) == (
+        0,
+        17,
+        None,
+        1,
+    )
+    assert len({prompt[:20] for prompt in prompts}) == 4
+
+
+def test_prompts_share_the_blocks_that_the_trace_says_they_share(
+    served_model: Target, tmp_path: Path
+) -> None:
+    ids = [[5, 6, 7], [5, 6, 8], [9, 6, 7]]
+    rows = [{"timestamp": 0, "input_length": 1300, "output_length": 1, "hash_ids": own} for own in ids]
+    wanted = Wanted(trace=of_trace(tmp_path, rows))
+    texts = texts_of(job_on(served_model), wanted)
+    assert texts.dataset["lengths"]["trace"]["block_tokens"] == 512
+    first, second, third = (item.turns[0] for item in texts.items)
+    same = shared(first, second)
+    assert counted(served_model, same) == pytest.approx(1024, rel=0.03)
+    assert len(shared(first, third)) < 20
+    # Whoever makes them again, a shard or a worker, makes the same.
+    assert first == texts.items[0].turns[0]
+    with pytest.raises(InputError, match="the trace says how many"):
+        texts_of(job_on(served_model, limit=3), wanted)

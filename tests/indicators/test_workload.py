@@ -15,7 +15,9 @@ from hexgate.datasets.lengths import Lengths
 from hexgate.errors import InputError, TargetFailed, TargetUnusable
 from hexgate.indicators.base import Job
 from hexgate.indicators.workload import Workload, carry_out, workload
+from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.plans.plan import Plan, closed_loop
+from hexgate.load.plans.trace_lengths import trace_lengths
 from hexgate.reference.endpoint import RunningServer
 from hexgate.targets.base import Target
 from hexgate.targets.registry import OpenOptions, open_target
@@ -205,3 +207,33 @@ def test_a_tokenizer_counts_prompts_and_replies(
     lengths = sorted(len(made.encode(body["messages"][0]["content"]).ids) for body in server.bodies)
     assert lengths == sorted(Lengths(30, 60).draw(20, 0))
     assert set(np.load(reader.path("requests"))["counted_tokens"].tolist()) == {4}
+
+
+@pytest.mark.vendor
+def test_a_tokenizer_makes_the_prompts_of_a_trace_and_what_they_share(
+    scripted: Callable[..., ScriptedServer], open_here: Callable[..., Target], tmp_path: Path
+) -> None:
+    needs.module("tokenizers")
+    import tokenizers
+
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    path = tmp_path / "tokenizer.json"
+    made.save(str(path))
+    rows = [
+        {"timestamp": 0, "input_length": length, "output_length": 7, "hash_ids": ids}
+        for length, ids in ((600, [1, 2]), (1100, [1, 3, 4]), (1, [9]))
+    ]
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    load = workload(
+        job_on(open_here(scripted().v1), limit=None), trace=trace_lengths(trace), tokenizer=str(path)
+    )
+    assert isinstance(load.driver, EndpointDriver)
+    prompts = [ask.prompt or "" for ask in load.driver.asks]
+    counts = [len(made.encode(prompt).ids) for prompt in prompts]
+    assert counts == [600, 1100, 1]
+    assert [ask.max_tokens for ask in load.driver.asks] == [7, 7, 7]
+    same = next(place for place, pair in enumerate(zip(*prompts[:2], strict=False)) if pair[0] != pair[1])
+    assert len(made.encode(prompts[0][:same]).ids) == pytest.approx(512, abs=30)
+    assert load.by_line

@@ -26,6 +26,7 @@ from hexgate.load.plans.plan import Arrival, Plan, closed_loop, open_loop
 from hexgate.load.records import NEVER, Outcome
 from hexgate.wire.base import Ask, Endpoint
 from support.load_running import Left, carried_out
+from support.starved import StarvedError, again_where_starved
 
 Serve = Callable[..., Any]
 ASKS = [Ask(inputs=[[float(item)]]) for item in range(7)]
@@ -143,7 +144,7 @@ def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes], 
         await wire.begin_chunks("content-type: text/event-stream\r\n")
         await wire.chunk(b'data: {"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n')
         for word in ("one", " two", " three"):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
             await wire.chunk(chat_event(word))
         await wire.chunk(chat_event(finish="stop", usage={"prompt_tokens": 2, "completion_tokens": 3}))
         await wire.chunk(b"data: [DONE]\n\n")
@@ -168,8 +169,9 @@ def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes], 
     assert (rows["first_event_ns"] <= rows["first_token_ns"]).all()
     assert (rows["first_event_ns"] < rows["first_token_ns"]).any()
     assert (rows["first_token_ns"] < rows["last_token_ns"]).all()
-    # The server leaves at least 10 ms before and between tokens; a busy machine only adds to that.
-    assert (rows["first_token_ns"] - rows["sent_ns"]).min() > 9e6
+    # The server leaves at least 50 ms before and between tokens: only a client that is held up for twice that reads all
+    # three at once.
+    assert (rows["first_token_ns"] - rows["sent_ns"]).min() > 45e6
     assert (rows["gap_max_ns"] > 5e6).all()
     assert (rows["gap_max_ns"] <= rows["last_token_ns"] - rows["first_token_ns"]).all()
     assert left.info is not None
@@ -181,6 +183,7 @@ def test_a_stream_over_the_wire(serve: Serve, chat_event: Callable[..., bytes], 
     assert sum(left.info.stream["per_second"]["first_tokens"]) == 6
 
 
+@again_where_starved
 def test_open_loop_charges_a_stall_from_the_due_times(serve: Serve, tmp_path: Path) -> None:
     plan = open_loop(rate_rps=200.0, items=7, arrival=Arrival.CONSTANT, requests=200, max_in_flight=1)
     stall_s = 0.5
@@ -205,11 +208,12 @@ def test_open_loop_charges_a_stall_from_the_due_times(serve: Serve, tmp_path: Pa
     p99 = np.percentile(e2e_ms, 99, method="inverted_cdf")
     expected = np.sort(np.concatenate([np.zeros(50), analytic]))[197]
     assert expected > 450.0
-    assert expected - 1.0 <= p99 <= expected * 2.0
+    assert expected - 1.0 <= p99
+    assert in_flight_max(left.records) == 1
     # What a client that counts from the send would have said.
     from_sent_ms = (rows["end_ns"] - rows["sent_ns"]) / 1e6
-    assert np.percentile(from_sent_ms, 99, method="inverted_cdf") < expected / 2
-    assert in_flight_max(left.records) == 1
+    if p99 > expected * 2.0 or np.percentile(from_sent_ms, 99, method="inverted_cdf") >= expected / 2:
+        raise StarvedError(p99, expected)
 
 
 def test_open_loop_without_a_cap_waits_for_nothing(serve: Serve, tmp_path: Path) -> None:

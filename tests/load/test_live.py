@@ -168,12 +168,12 @@ def test_a_closed_loop_has_neither_rate_nor_lag(tmp_path: Path) -> None:
 def test_over_http(tmp_path: Path) -> None:
     live = Live()
     with Exporter(live, LABELS, host="127.0.0.1", port=0) as exporter:
-        answer = httpx.get(exporter.url)
+        answer = httpx.get(exporter.url, timeout=30)
         assert answer.headers["content-type"] == CONTENT_TYPE
         assert parse(answer.text)["hexgate_load_sent_total"] == 0
         run(closed_loop(concurrency=1, items=4, requests=8), live, tmp_path)
-        assert parse(httpx.get(exporter.url + "?x=1").text)["hexgate_load_sent_total"] == 8
-        assert httpx.get(exporter.url.removesuffix("metrics")).status_code == 404
+        assert parse(httpx.get(exporter.url + "?x=1", timeout=30).text)["hexgate_load_sent_total"] == 8
+        assert httpx.get(exporter.url.removesuffix("metrics"), timeout=30).status_code == 404
         assert httpx.post(exporter.url).status_code == 501
         # One that connects and says nothing does not keep the others waiting for ever.
         host, port = exporter.url.removeprefix("http://").removesuffix("/metrics").split(":")
@@ -181,7 +181,7 @@ def test_over_http(tmp_path: Path) -> None:
             silent.sendall(b"GET /metrics")
             assert httpx.get(exporter.url, timeout=30).status_code == 200
     with pytest.raises(httpx.TransportError):
-        httpx.get(exporter.url)
+        httpx.get(exporter.url, timeout=30)
 
 
 def test_a_port_that_is_taken() -> None:

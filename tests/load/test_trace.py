@@ -187,3 +187,14 @@ def test_a_trace_that_is_not_there(tmp_path: Path) -> None:
 def test_arguments_out_of_range(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         replay(written(tmp_path / "trace.jsonl", MOONCAKE), **{"items": 1, **wrong})
+
+
+def test_each_line_may_have_an_item_of_its_own(tmp_path: Path) -> None:
+    trace = written(tmp_path / "trace.jsonl", MOONCAKE)
+    plan = replay(trace, items=None, seed=4)
+    assert plan.item.tolist() == [0, 1, 2, 3]
+    assert plan.items == 4
+    assert [line.blocks for line in read_trace(trace)] == [(46, 47), (46, 55), (46,), ()]
+    named = written(tmp_path / "named.jsonl", [{"due_s": 0}, {"due_s": 1, "item": 3}])
+    with pytest.raises(DataError, match="name an item"):
+        replay(named, items=None)

@@ -20,7 +20,7 @@ from hexgate.meters.rows import traces
 from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, total
 from support.jetson_trees import KITS, JetsonTree, write
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture(autouse=True)

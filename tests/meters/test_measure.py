@@ -115,6 +115,19 @@ def test_one_domain_that_fails_leaves_no_total_and_the_others_their_own() -> Non
     assert found["domains"][1]["energy_j"] is None
 
 
+def test_a_device_that_disappears_is_told_with_what_it_answered() -> None:
+    whole = counted({})
+    lost = [(at, value) for at, value in whole if at < 25 * S]
+    failed = {"nvml:b": [(24 * S, "Timeout"), (26 * S, "GPU is lost"), (31 * S, "after the command")]}
+    found = figures(recorded([domain("nvml:a"), domain("nvml:b")], [whole, lost], failed=failed))
+    why = "the last reading is 5.100 s before the window's end; it could not be read (GPU is lost)"
+    assert found["missing"]["domains.1.energy_j"] == why
+    assert found["missing"]["total.energy_j"] == why.replace("the last", "nvml:b: the last").replace(
+        "it could", "nvml:b: it could"
+    )
+    assert found["domains"][0]["energy_j"] == pytest.approx(100.0)
+
+
 def test_without_a_domain_the_reason_is_why_there_is_none() -> None:
     found = figures(recorded([], []))
     assert found["total"] is None

@@ -53,6 +53,15 @@ def test_idle_that_drifts_leaves_no_net() -> None:
     _net(net_energy(gross, WORK, before, _energy(20, 25, 80.0), most_drift=0.5))
 
 
+@pytest.mark.parametrize("silent", [0, 1, 2])
+def test_a_sensor_that_states_no_error_leaves_none(silent: int) -> None:
+    parts = [_energy(10, 20, 200), _energy(5, 10, 60), _energy(20, 25, 60)]
+    parts[silent] = replace(parts[silent], sensor_j=None)
+    net = _net(net_energy(parts[0], WORK, *parts[1:]))
+    assert net.energy_j == pytest.approx(1400)
+    assert (net.sensor_j, net.uncertainty_j, net.reading_j) == (None, None, 0)
+
+
 def test_below_zero_is_said_and_not_clamped() -> None:
     net = _net(net_energy(_energy(10, 20, 50), WORK, _energy(5, 10, 60), _energy(20, 25, 60)))
     assert net.energy_j == pytest.approx(-100)
@@ -119,4 +128,4 @@ def test_net_of_a_latched_counter_is_within_its_uncertainty(
     )
     net = _net(net_energy(work, WORK, before, after))
     truth = 10 * (work_w - idle_w * (1 + drift / 2))
-    assert abs(net.energy_j - truth) < 4 * net.uncertainty_j + 1e-6
+    assert abs(net.energy_j - truth) < 4 * net.reading_j + 1e-6

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the library is found as Linux finds one"),
 ]
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 WAVE = Waveform.of(
     [(0.8, 65.0), (0.2, 320.0), *[(0.04, 180.0), (0.04, 240.0)] * 15, (0.4, 110.0), (60.0, 65.0)]
 )

@@ -24,7 +24,7 @@ from hexgate.meters.sampler import Rows
 from hexgate.meters.summary import summarise_resources
 from hexgate.meters.windows import Energy, Window, energy_j
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from hexgate.meters.rows import power_row
 from hexgate.meters.sampler import Leash, Sampler, Task, _power_line, own_power_hz
 from hexgate.meters.summary import summarise_resources
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @pytest.mark.parametrize(

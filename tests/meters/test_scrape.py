@@ -21,7 +21,7 @@ from hexgate.meters.recorder import Recorder, metrics_address
 from hexgate.meters.scrape import Scraper
 from support.metrics_server import SYNTHETIC, metrics_server, says
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 

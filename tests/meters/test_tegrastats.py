@@ -18,7 +18,7 @@ from hexgate.meters.rows import traces
 from hexgate.meters.tegrastats import rails_of
 from support.jetson_trees import LINES, JetsonTree, Tegrastats
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 ORIN = ("NVIDIA Jetson Orin Nano Developer Kit", "nvidia,p3767-0005", "nvidia,tegra234")
 LINE = LINES["Orin Nano, JetPack 5"] + "\n"
 

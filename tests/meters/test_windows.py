@@ -61,7 +61,7 @@ class TestAgainstTruth:
             energy = _measured(energy_j(trace, domain, window))
             assert energy.energy_j == pytest.approx(250 * 3.174, rel=1e-12)
             assert energy.mean_power_w == pytest.approx(250, rel=1e-12)
-            assert energy.uncertainty_j == pytest.approx(0, abs=1e-6)
+            assert energy.reading_j == pytest.approx(0, abs=1e-6)
             assert energy.degraded == ()
             assert energy.basis is Basis.MEASURED
             assert energy.readings == 32
@@ -91,7 +91,7 @@ class TestAgainstTruth:
             window = Window(round(start_s * S), round((start_s + 3.05) * S))
             got = _measured(energy_j(trace, domain, window))
             truth = energy(start_s + 3.05) - energy(start_s)
-            assert abs(got.energy_j - truth) < 2 * got.uncertainty_j
+            assert abs(got.energy_j - truth) < 2 * got.reading_j
             assert got.energy_j == pytest.approx(truth, rel=5e-3)
 
     @pytest.mark.parametrize(("seconds", "most_ratio"), [(1.0, 0.07), (3.0, 0.025), (10.0, 0.01)])
@@ -118,7 +118,7 @@ class TestAgainstTruth:
             truth = np.interp([start_s, start_s + seconds], np.arange(len(joules)) * 0.001, joules)
             error = got.energy_j - (truth[1] - truth[0])
             errors.append(abs(error) / (truth[1] - truth[0]))
-            ratios.append(abs(error) / got.uncertainty_j)
+            ratios.append(abs(error) / got.reading_j)
         assert np.quantile(errors, 0.95) < most_ratio
         assert np.mean(np.array(ratios) < 2) > 0.9, "twice the standard uncertainty covers the truth"
         assert np.median(ratios) > 0.1, "and is not so large that it says nothing"
@@ -216,7 +216,7 @@ class TestValidity:
 
         trace = [row for row in _sample(joules, end_s=20) if not since_s < row[0] / S < until_s]
         got = _measured(energy_j(trace, replace(COUNTER, update_s=0.001), Window(5 * S, 15 * S)))
-        assert abs(got.energy_j - 3100) < 2 * got.uncertainty_j
+        assert abs(got.energy_j - 3100) < 2 * got.reading_j
 
     def test_gap_in_which_the_counter_may_have_wrapped_twice(self) -> None:
         trace = [row for row in _sample(lambda t: 80 * t, end_s=200) if not 10 * S < row[0] < 150 * S]
@@ -266,7 +266,7 @@ class TestValidity:
             steps = Steps.of((0.0, 65.0), (5.0, 275.0), (15.0, 65.0))
             trace = seen(polls(19.0, 0.1, begin_s=0.25, seed=4), steps.joules, phase_s=float(phase_s))
             got = _measured(energy_j(trace, domain, Window(5 * S, 15 * S)))
-            covered.append(abs(got.energy_j - steps.energy_j(5, 15)) < 2 * got.uncertainty_j)
+            covered.append(abs(got.energy_j - steps.energy_j(5, 15)) < 2 * got.reading_j)
         assert all(covered)
 
     @pytest.mark.parametrize(("missed", "degraded"), [(2, False), (3, True)])
@@ -308,13 +308,31 @@ class TestTotal:
         domains = [
             replace(RAPL, systematic_ratio=0.05),
             replace(RAPL, id="rapl:package-1", device="package-1", systematic_ratio=0.05),
-            replace(RAPL, id="rapl:package-0-dram", device="package-0-dram", scope=Scope.DRAM),
+            replace(
+                RAPL,
+                id="rapl:package-0-dram",
+                device="package-0-dram",
+                scope=Scope.DRAM,
+                systematic_ratio=0.02,
+            ),
         ]
         energies = {domain.id: self._energy(domain, 100) for domain in domains}
         got = _measured(total(domains, energies))
         assert got.energy_j == pytest.approx(300)
-        assert got.sensor_j == pytest.approx(10), "the errors of like sensors go the same way"
+        assert got.sensor_j == pytest.approx(12), "the errors of like sensors go the same way"
         assert got.domain == "rapl:package-0+rapl:package-1+rapl:package-0-dram"
+
+    def test_a_sensor_that_states_no_error_leaves_the_sum_without_one(self) -> None:
+        stated = replace(RAPL, systematic_ratio=0.05)
+        silent = replace(RAPL, id="rapl:package-1", device="package-1")
+        energies = {domain.id: self._energy(domain, 100) for domain in (stated, silent)}
+        got = _measured(total([stated, silent], energies))
+        assert got.energy_j == pytest.approx(200)
+        assert (got.sensor_j, got.uncertainty_j) == (None, None), (
+            "an error that nobody stated is not one of 0"
+        )
+        assert got.reading_j == math.hypot(*(_measured(each).reading_j for each in energies.values()))
+        assert _measured(energies[stated.id]).sensor_j == pytest.approx(5)
 
     @pytest.mark.parametrize(
         ("outer", "inner"),
@@ -389,7 +407,7 @@ class TestUpdates:
         # A straight line through a step is off by a quarter of an update at most, a knot by half a poll.
         edges = 0.1 / 4 * (255 + 145) + 0.55 * poll_s * (320 + 210)
         assert abs(got.energy_j - self.POWER.energy_j(3, 6)) < edges
-        assert abs(got.energy_j - self.POWER.energy_j(3, 6)) < 3 * got.uncertainty_j
+        assert abs(got.energy_j - self.POWER.energy_j(3, 6)) < 3 * got.reading_j
 
     def test_constant_power_is_as_exact_as_the_polls(self) -> None:
         steady = Steps.of((0.0, 250.0))

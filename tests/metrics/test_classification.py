@@ -60,10 +60,11 @@ def assert_same(true, pred, k, *, averaging, rule, positive):
     assert (None if math.isnan(many[0]) else many[0]) == ours.f1
 
 
-def test_ten_thousand_cases():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", range(8))
+def test_ten_thousand_cases(seed):
+    rng = np.random.default_rng(seed)
     undefined = 0
-    for case in range(10_000):
+    for case in range(1250):
         k, n = int(rng.integers(1, 7)), int(rng.integers(1, 25))
         # A few classes only, so that others are never labelled, never predicted, or neither.
         true = rng.choice(rng.integers(0, k, size=2), size=n)
@@ -74,7 +75,7 @@ def test_ten_thousand_cases():
         rule = list(ZeroDivision)[case // 4 % 3]
         assert_same(true, pred, k, averaging=averaging, rule=rule, positive=int(rng.integers(0, k)))
         undefined += rule is ZeroDivision.EXCLUDE
-    assert undefined > 3000
+    assert undefined > 375
 
 
 @settings(deadline=None, max_examples=150)

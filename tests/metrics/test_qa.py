@@ -33,6 +33,10 @@ LITERAL = TokenVariant.LITERAL
         # Full-width punctuation is dropped; outside of the basic plane a character is one token too.
         (BAG, "《红楼梦》", "红楼梦", 1.0),
         (BAG, "𠮷野家", "吉野家", 4 / 6),
+        # What an input method makes wide is the same letter, digit or sign.
+        (BAG, "ＧＰＴ－４在２００８年", "gpt4在 2008年", 1.0),
+        (LCS, "１９４９年１０月", "1949年10月", 1.0),
+        (BAG, "cafe\u0301", "caf\u00e9", 1.0),
         # Nothing against nothing matches, nothing against something does not.
         (SQUAD, "the", "", 1.0),
         (BAG, "。", "北京", 0.0),

@@ -210,7 +210,10 @@ def _with(job: KubeJob, name: str) -> dict[str, Any]:
     return job.body | {"status": {"conditions": [condition]}}
 
 
-def test_a_server_that_stays_away_is_an_error_of_the_platform(server: FakeKubernetes) -> None:
+def test_a_server_that_stays_away_is_an_error_of_the_platform(
+    server: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hexgate.stores.retry._LONGEST_WAIT_S", 0.01)
     native_id = driver().submit(a_job(run_id=RUN))
     server.fail_next(*[Fault.CUT] * 5)
     with pytest.raises(PlatformFailed, match="does not answer"):

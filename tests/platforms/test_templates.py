@@ -29,6 +29,14 @@ def test_a_template_is_what_its_spec_renders_to(spec: str) -> None:
         assert not tool.stale(path, text)
 
 
+def test_the_program_of_a_study_is_made_of_the_parts_that_it_shares() -> None:
+    text = tool.benchmark()
+    assert not tool.stale(tool.BENCHMARK, text)
+    run = (tool.TEMPLATES / "jetson" / "run.sh").read_text("utf-8")
+    for function in ("say", "die", "quoted", "as_root", "started_at", "alive", "read_power_mode"):
+        assert text.count(f"\n{function}() {{\n") == run.count(f"\n{function}() {{\n") == 1, function
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_spec_is_right_in_every_layer_that_can_look(spec: str) -> None:
     path = ROOT / "platforms" / "specs" / f"{spec}.yaml"

@@ -370,6 +370,6 @@ def test_a_handler_that_fails_is_reported_and_answered(capsys: pytest.CaptureFix
         raise KeyError("unforeseen")
 
     with endpoint_server.RunningServer(broken, "127.0.0.1", 0) as running:
-        reply = httpx.get(running.url, trust_env=False)
+        reply = httpx.get(running.url, trust_env=False, timeout=20)
         assert (reply.status_code, reply.json()) == (500, {"error": "the server failed"})
         assert isinstance(reports[0]["exception"], KeyError)

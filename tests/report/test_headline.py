@@ -84,6 +84,24 @@ def test_reasons_in_both_languages(reason: Any, shown: Both | None) -> None:
         assert read.zh != read.en
 
 
+def test_what_an_artifact_says_of_itself_is_in_the_language_of_the_report(
+    verdict: Json, artifacts: list[Json]
+) -> None:
+    why = (
+        "this machine was too busy to measure. Worker 0 was kept waiting for a processor 4.3 % of the time. Next: "
+        "close other programs, pin the server to other cores, or use another machine; then measure again.; no request "
+        "succeeded; what nobody knows"
+    )
+    params = {"path": "a.json", "status": "invalid", "why": why}
+    read = reason_text({"code": "status", "params": params, "text": f"a.json: {why}"})
+    assert read.en == f"a.json: {why}"
+    assert "本机太忙，无法测量。" in read.zh
+    assert "没有请求成功；what nobody knows；请重新测量" in read.zh
+    assert "machine" not in read.zh
+    artifacts[1] |= {"status": "invalid", "invalid_reasons": ["no request succeeded"]}
+    assert any("没有请求成功" in one.zh for one in caveats(see(verdict, artifacts)))
+
+
 def test_caveats_end_with_what_was_never_asked(verdict: Json, artifacts: list[Json]) -> None:
     artifacts[1] |= {"status": "partial", "invalid_reasons": ["the run was stopped"]}
     verdict["rules"] = verdict["rules"][1:]

@@ -259,7 +259,7 @@ def test_a_line_breaks_where_there_is_no_value() -> None:
     title = Both("title", "标题")
     drawn = str(time_chart(title, same("ms"), [Line(same("a"), [1.0, None, 3.0, 4.0], 1.0)], "en"))
     assert drawn.count('class="c-line k0"') == 2
-    assert 'aria-label="title"' in drawn
+    assert "<title>title</title>" in drawn
     assert "a: from 1 to 4, mean 2.667" in drawn
 
 
@@ -312,3 +312,18 @@ def test_the_answer_has_rows_of_its_own_only_after_reasoning(load: LoadFolder) -
     other = same_times | {"ttfa_due_ms": times["e2e_due_ms"]}
     assert word("ttfa_due_ms").zh not in page_of(load, times=same_times).split("<h2")[1]
     assert word("ttfa_due_ms").zh in page_of(load, times=other).split("<h2")[1]
+
+
+@pytest.mark.parametrize("bins", [4, 90])
+def test_what_is_sampled_before_and_after_a_load_stays_inside_of_its_axis(bins: int) -> None:
+    # Bins of their own: the first begins before the load, the last ends after it, and one lies behind it.
+    line = Line(same("lag"), [float(1 + place % 3) for place in range(bins)], 0.5, begin_s=-0.2)
+    end_s = 0.5 * bins - 1.0
+    drawn = str(time_chart(same("t"), same("a"), [line], "en", end_s=end_s))
+    paths = re.findall(r'<path d="([^"]*)" class="c-line', drawn)
+    across = [float(x) for path in paths for x, _ in re.findall(r"([0-9.]+)[ ,]([0-9.]+)", path)]
+    assert across
+    left, right = 54.0, 520.0 - 24
+    assert left <= min(across) <= max(across) <= right
+    steps = bins == 4
+    assert max(across) == right if steps else max(across) > right - 10

@@ -110,6 +110,10 @@ LATE = (
     "Worker 3 handled events up to 40 ms late (99th percentile 12.5 ms; at most 8.1 ms is allowed, a tenth of the "
     "median TTFT)."
 )
+LATE_WHERE = (
+    "Worker 0 handled events up to 81.7 ms late (99th percentile 41.4 ms; at most 1.5 ms is allowed where the median "
+    "TTFT is 6.11 ms)."
+)
 BEGUN = "Requests were begun up to 30 ms late (99th percentile 20 ms; at most 5 ms is allowed for 100 requests/s)."
 SLOW = "Requests were begun at 90/s where the plan has 100/s; 98 % of that is the least."
 WAITED = "It was kept waiting for a processor 21 % of the time."
@@ -123,6 +127,8 @@ ALONE = "close other programs, pin the server to other cores, or use another mac
         f"this client did not keep up. {LATE} Next: {MORE}",
         f"this client did not keep up. {BEGUN} {SLOW} Next: {MORE}",
         f"shard 0/2: this machine was too busy to measure. {LATE} {WAITED} {BEGUN} {SLOW} Next: {ALONE}",
+        # Two sentences of one form: the gap of the first does not reach into the second.
+        f"this machine was too busy to measure. {LATE_WHERE} {WAITED} {BEGUN} Next: {ALONE}",
     ],
 )
 def test_no_english_is_left_in_a_reason_of_several_sentences(reason: str) -> None:

@@ -113,6 +113,20 @@ def test_lines_have_units_in_words_and_the_digits_that_the_uncertainty_leaves() 
     assert said["GPU 0"] == "use mean 50 percent, highest 100 percent; not measured: Not Supported"
 
 
+def test_an_uncertainty_that_is_not_whole_is_not_shown_as_one() -> None:
+    unknown = block(energy_j=120.4, uncertainty_j=None, sensor_j=None, edge_j=0.3, net_uncertainty_j=None)
+    why = "the meter's own error is not stated: imported:plug (--import-uncertainty takes it)"
+    missing = document()["missing"] | {"total.uncertainty_j": why, "total.net_uncertainty_j": why}
+    found = document(total={"ids": ["imported:plug"], **unknown}, missing=missing)
+    assert lines(found)["energy"] == "120.40 joules (± 0.3 and the meter's own error, which is not stated)"
+    assert lines(found, "zh")["能量"] == "120.40 焦耳（± 0.3，另有电表自身误差，未声明）"
+    assert "±" not in lines(found)["power"] + lines(found)["net energy"]
+    assert lines(found)["net energy"].endswith(f"(drift 0.71 percent); {why}")
+    said = lines(found, "zh")["净能量"]
+    assert said.endswith("；电表自身的误差未声明：imported:plug（可用 --import-uncertainty 给出）")
+    assert "± 0.3 and the meter&#39;s own error" in render_meter_html(found, POWER, lang="en")
+
+
 def test_the_chinese_lines_are_chinese() -> None:
     missing = {"total": "nvml: NVML cannot be used (Driver Not Loaded); rapl: /x shows no RAPL zone, as is normal in "
                "virtual machines, in WSL and on Windows"}  # fmt: skip

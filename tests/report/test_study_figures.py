@@ -379,3 +379,24 @@ class TestCommon:
         assert (common.note, common.own_note, common.lacking) == (None, None, ())
         begun = replace(whole, rows=(), models=tuple(replace(one, over=0) for one in whole.models))
         assert (common_of(begun).note, common_of(begun).shared) == (None, 0)
+
+    def test_while_runs_are_left_no_study_is_called_one_of_too_few(self, study: StudyFigures) -> None:
+        whole = self.failing(study, 2, 8)
+        models = tuple(replace(one, planned=one.over + 3) for one in whole.models)
+        running = replace(whole, models=models)
+        assert running.left == 3 * len(models)
+        common = common_of(running)
+        (field,) = fields(running, JUDGE, "s", by_load=False)
+        (few,) = choices(replace(running, rows=running.rows[:2] + _other_load(running.rows[:2])), JUDGE)
+        said = [common.note, common.own_note, *field.left_out, few.why]
+        assert all(one is not None for one in said)
+        assert not any("too few" in one.en or "过少" in one.zh or "太少" in one.zh for one in said if one)
+        assert all(
+            any(word in one.en for word in ("Runs that are left: ", "so far"))
+            for one in said
+            if one is not None
+        )
+
+
+def _other_load(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    return tuple(replace(one, load="other") for one in rows)

@@ -49,6 +49,15 @@ def test_what_the_study_knows_stands_on_it(tmp_path: Path, lang: Lang) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_reference_that_is_not_rated_itself_is_named(tmp_path: Path, lang: Lang) -> None:
+    def given(model: str, number: int) -> dict[str, Any]:
+        return {**usual(model, number), **({"energy_j": None} if model == "big" and number == 0 else {})}
+
+    text = shown(rated(tmp_path, given)["small"], lang)
+    assert ("Referencemodelbig" if lang == "en" else "参照模型big") in text
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
 def test_without_a_letter_it_says_why(tmp_path: Path, lang: Lang) -> None:
     def given(model: str, number: int) -> dict[str, Any]:
         return {**usual(model, number), "device": "Board Y" if model == "small" else "Board X"}

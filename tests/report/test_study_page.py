@@ -158,7 +158,8 @@ def test_a_part_of_a_study_says_that_it_is_one(tmp_path: Path) -> None:
     page = study_page(synthetic(tmp_path, **KINDS["half done"]).reading(), "en", live=True)
     assert "64 of 160 runs" in page
     assert "96 runs are left" in page
-    assert "The study is running" in page
+    assert "The study is not over" in page
+    assert "Its newest run was sent at 20" in page
     assert '<meta http-equiv="refresh" content="10">' in page
     assert "no answer within 300 s" in section(page, "missing")
 

@@ -590,7 +590,7 @@ def alive(pid):
 
 def until(found):
     """Wait until something is found."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (what := found()):
         assert time.monotonic() < deadline
         time.sleep(0.05)

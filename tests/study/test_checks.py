@@ -206,6 +206,16 @@ def test_a_measure_that_has_not_marked_every_run_is_no_pass(tmp_path: Path) -> N
     assert (found.looked_at, [one.got for one in found.violations]) == (15, ["no mark of distinct"])
 
 
+@pytest.mark.parametrize(("watts", "wrong_runs"), [(-0.24, 0), (-0.26, 15)])
+def test_a_net_energy_below_zero_is_one_only_beyond_its_uncertainty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watts: float, wrong_runs: int
+) -> None:
+    monkeypatch.setattr("support.made_studies.NET_W", watts)
+    monkeypatch.setattr("support.made_studies.latency_s", lambda *_: 1.0)
+    found = check(checks_of(made_study(tmp_path, models=["m"])), "energy")
+    assert len(found.violations) == wrong_runs
+
+
 def test_another_model_under_the_same_name_is_found(tmp_path: Path) -> None:
     out = made_study(
         tmp_path, runs=2, digest=lambda model, block: f"sha256:{block if model == 'amber' else 1}"
@@ -214,6 +224,33 @@ def test_another_model_under_the_same_name_is_found(tmp_path: Path) -> None:
     assert set(wrong(checks)) == {"configurations"}
     assert {one.model for one in check(checks, "configurations").violations} == {"amber"}
     assert len(check(checks, "configurations").violations) == 15
+
+
+def test_a_measure_whose_tasks_have_no_run_yet_is_not_missed(tmp_path: Path) -> None:
+    quality = [{"measure": "distinct"}, {"measure": "token_f1", "tasks": ["数学"]}]
+    out = made_study(
+        tmp_path, models=["m"], quality=quality, judge=None,
+        change=lambda record: record if record["task"] == "writing" else None,
+    )  # fmt: skip
+    with MarkLedger(out) as ledger:
+        ledger.begin(Measure("distinct", {}, higher_is_better=True))
+        for record in read_study(out).records:
+            ledger.mark(record, "distinct", 0.5, None, {})
+    assert check(checks_of(out), "scores").status is Status.OK
+
+
+def test_a_model_whose_digest_nobody_states_is_neither_held_nor_violated(tmp_path: Path) -> None:
+    checks = checks_of(made_study(tmp_path, runs=2, digest=lambda *_: None))
+    found = check(checks, "configurations")
+    assert (found.status, found.violations) == (Status.NOT_STATED, ())
+    assert found.reason is not None
+    assert "a digest of amber, " in found.reason
+    assert (checks.passed, checks.to_json()["not_stated"]) == (True, ["configurations"])
+
+
+def test_a_digest_that_is_stated_of_some_runs_alone_is_not_stated(tmp_path: Path) -> None:
+    out = made_study(tmp_path, runs=2, digest=lambda _, block: "sha256:1" if block == 1 else None)
+    assert check(checks_of(out), "configurations").status is Status.NOT_STATED
 
 
 def test_a_run_that_is_kept_twice_is_found(copy: Path) -> None:

@@ -207,6 +207,36 @@ def test_runs_that_cost_nothing_have_no_ratio(found: tuple[Place, ...]) -> None:
     assert (near.low, near.reason) == (None, "what the runs cost is not told apart from zero")
 
 
+@pytest.mark.parametrize(
+    ("noise_j", "marks"), [(3.0, {"not compared"}), (0.5, {"best", "not told apart", None})]
+)
+def test_no_level_is_best_by_a_cost_that_is_not_told_from_zero(
+    found: tuple[Place, ...], noise_j: float, marks: set[str | None]
+) -> None:
+    noise = np.random.default_rng(1).normal(0.7, noise_j, len(own(found, "L0")))
+    assert noise.sum() > 0 > noise.min()
+    low = _with_energies(tuple(own(found, "L0")), noise.tolist())
+    values = level_values([*low, *own(found, "L1")])
+    assert {one.best_per_joule for one in values} <= marks
+    assert {one.best_per_second for one in values} <= {"best", "not told apart", None}
+
+
+def test_reasons_that_differ_only_in_a_run_s_own_time_are_one(tmp_path: Path) -> None:
+    def change_(record: dict[str, Any]) -> dict[str, Any]:
+        why = f"no reading lies inside the window of 0.{record['item']} s"
+        return {
+            **record,
+            "energy": {**record["energy"], "basis": "not_measured", "gross_j": None},
+            "missing": {**record["missing"], "energy.gross_j": why},
+        }
+
+    made = places(read_study(made_study(tmp_path, models=["m"], change=change_)))
+    one = mean_of(ENERGY, own(made, "L0"))
+    assert one.reason == "3 runs: no reading lies inside the window of … s"
+    alone = mean_of(ENERGY, own(made, "L0")[:1])
+    assert alone.reason == f"1 run: no reading lies inside the window of 0.{own(made, 'L0')[0].question} s"
+
+
 def _unmeasured(record: dict[str, Any]) -> dict[str, Any]:
     energy = {**record["energy"], "basis": "not_measured", "gross_j": None}
     return {

@@ -18,6 +18,7 @@ import pytest
 from hexgate.cli.studies.export_zh import STUDY_EXPORT_ERRORS
 from hexgate.errors import ExitCode
 from hexgate.reference.endpoint import start_server
+from hexgate.study.exports.staging import STAGE
 from hexgate.study.exports.workbooks import WORKBOOKS
 from support import needs
 from support.command import Ended
@@ -61,7 +62,7 @@ def test_a_whole_study_passes(whole: Path, call: Callable[..., Ended]) -> None:
     ended = call("study", "check", whole)
     assert ended.code == ExitCode.OK, ended.err
     assert ended.out.splitlines()[-1] == "30 runs planned, 30 over, 0 failed; 0 violations"
-    assert "amber P, not judged: longer than L3 in 0 runs, not longer in 3" in ended.out
+    assert "amber P, not judged: longer than L3 for 0 of 3 prompts" in ended.out
 
 
 def test_what_does_not_hold_is_listed_with_its_place(broken: Path, call: Callable[..., Ended]) -> None:
@@ -167,6 +168,53 @@ def test_workbooks_that_are_left_out_do_not_stay_as_they_were(
         (out / name).write_bytes(b"of an earlier export")
     assert call("study", "export", whole, "--out", out, "--no-workbooks").code == ExitCode.OK
     assert not any((out / name).exists() for name in WORKBOOKS)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_export_that_cannot_be_written_leaves_the_one_before(
+    whole: Path, broken: Path, tmp_path: Path, call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "exported"
+    assert call("study", "export", broken, "--out", out, "--no-workbooks").code == ExitCode.OK
+    before = contents(out)
+
+    def full(*told: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hexgate.cli.studies.export.summary_text", full)
+    ended = call("study", "export", whole, "--out", out, "--no-workbooks")
+    assert ended.code == ExitCode.INPUT
+    assert "cannot be written (No space left on device)" in ended.err
+    assert contents(out) == before
+
+
+def test_an_export_that_was_killed_is_brought_up_to_date_and_told_from_a_whole_one(
+    whole: Path, broken: Path, tmp_path: Path, call: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, fresh = tmp_path / "exported", tmp_path / "fresh"
+    for folder, into in ((whole, out), (broken, fresh)):
+        assert call("study", "export", folder, "--out", into, "--no-workbooks").code == ExitCode.OK
+    (out / "notes.txt").write_text("mine", "utf-8")
+    moved = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name == "scores_absolute.csv" and self.parent.name == STAGE:
+            raise KeyboardInterrupt
+        return moved(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    assert call("study", "export", broken, "--out", out, "--no-workbooks").code == ExitCode.INTERRUPTED
+    assert not (out / "checks.json").exists()
+    monkeypatch.undo()
+    # Killed once more, while the files are written: it is still known that those of the folder are of an export.
+    monkeypatch.setattr("hexgate.cli.studies.export.scores_csv", lambda _: sys.exit(9))
+    call("study", "export", broken, "--out", out, "--no-workbooks")
+    monkeypatch.undo()
+    assert call("study", "export", broken, "--out", out, "--no-workbooks").code == ExitCode.OK
+    assert contents(out) == {**contents(fresh), "notes.txt": b"mine"}
 
 
 def test_the_export_of_another_study_is_not_written_over(

@@ -141,14 +141,6 @@ def test_each_response_is_a_file_of_its_own(reading: Reading, tmp_path: Path) ->
             assert (tmp_path / place.text_file).read_bytes().decode() == place.record["generated_text"]
 
 
-def test_a_text_whose_run_has_none_any_more_is_removed(reading: Reading, tmp_path: Path) -> None:
-    stale = tmp_path / "responses_by_model/amber/L1_writing_82.txt"
-    stale.parent.mkdir(parents=True)
-    stale.write_text("earlier", "utf-8")
-    write_texts(tmp_path, places(reading))
-    assert not stale.exists()
-
-
 def test_repeats_and_names_that_clash_have_files_of_their_own(tmp_path: Path) -> None:
     loads = [{"name": "A/b", "prompt": "L0"}, {"name": "a b", "prompt": "L1"}]
     out = made_study(

@@ -56,7 +56,9 @@ def asked(usage: Usage = USAGE, *, stamps: Stamps = STAMPS, failure: Failed | No
     )
 
 
-def record(one: Asked, *, server: str = "ollama", cold: Cold = Cold.NONCE) -> dict[str, Any]:
+def record(
+    one: Asked, *, server: str = "ollama", cold: Cold = Cold.NONCE, uncertainty_j: float | None = 1.5
+) -> dict[str, Any]:
     return run_record(
         RUN,
         one,
@@ -69,7 +71,13 @@ def record(one: Asked, *, server: str = "ollama", cold: Cold = Cold.NONCE) -> di
         nonce="abc",
         occupied_seconds=2.0,
         system=({"cpu_percent_avg": 12.5, "gpu_util_avg": None}, {"gpu_util_avg": "there is no GPU"}),
-        energy={"basis": "measured", "gross_j": 30.0, "domains": [], "degraded": []},
+        energy={
+            "basis": "measured",
+            "gross_j": 30.0,
+            "uncertainty_j": uncertainty_j,
+            "domains": [],
+            "degraded": [],
+        },
         energy_reason=None,
     )
 
@@ -259,6 +267,15 @@ def test_net_energy_waits_for_the_end_of_the_visit() -> None:
     full = full_record(record(asked()), HEAD, {"end": None})
     assert full["energy"]["net_j"] is None
     assert "has not come to its end" in full["missing"]["energy.net_j"]
+
+
+def test_an_energy_of_a_meter_that_states_no_error_says_so() -> None:
+    end = {"net": {f"{RUN.run_id}/1": {"net_j": 12.0, "net_uncertainty_j": None}}}
+    full = full_record(record(asked(), uncertainty_j=None), HEAD, {"end": end})
+    assert (full["energy"]["gross_j"], full["energy"]["net_j"]) == (30.0, 12.0)
+    for name in ("energy.uncertainty_j", "energy.net_uncertainty_j"):
+        assert full["missing"][name] == "the meter's own error is not stated"
+    assert "energy.uncertainty_j" not in full_record(record(asked()), HEAD, {"end": end})["missing"]
 
 
 def test_a_row_of_the_table_has_every_column_and_no_line_break() -> None:

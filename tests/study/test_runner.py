@@ -122,6 +122,16 @@ class TestReference:
             assert 0 < int(row["eval_count"]) <= record["max_tokens"]
         assert len(list((tmp_path / "out").rglob("*.txt"))) == 16
 
+    def test_that_no_energy_is_measured_is_told_before_the_runs_and_once(
+        self, tmp_path: Path, origin: str
+    ) -> None:
+        nothing = Carrying(rapl_root=tmp_path / "no-powercap")
+        _, _, watching = carried(tmp_path, nothing, models=reference(origin), meters=["rapl"], idle_s=0)
+        told = [
+            line for line in watching.notes if "no energy is measured: no power meter can be read" in line
+        ]
+        assert sorted(line.partition(":")[0] for line in told) == ["chat", "ollama"]
+
     def test_what_a_server_clocks_is_told_and_what_it_does_not_is_null(
         self, tmp_path: Path, origin: str
     ) -> None:

@@ -111,8 +111,13 @@ class TestOllama:
                 assert "think" not in found.server.options(Cold.NONE)
 
     def test_a_model_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
-        with ScriptedOllama() as ollama, pytest.raises(InputError, match="does not serve"):
+        with (
+            ScriptedOllama() as ollama,
+            pytest.raises(InputError, match=r"^huge:70b at .*does not serve") as caught,
+        ):
             opened(tmp_path, ollama.target.replace("tiny:1b", "huge:70b"))
+        # A study has no option for it.
+        assert "--model-name" not in str(caught.value)
 
 
 LLAMA = {

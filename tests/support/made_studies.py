@@ -95,7 +95,7 @@ def made_study(
     questions: dict[int, str] | None = None,
     change: Change | None = None,
     judge: Judge | None = judged,
-    digest: Callable[[str, int], str] | None = None,
+    digest: Callable[[str, int], str | None] | None = None,
     **spec_changes: Any,
 ) -> Path:
     """A study's folder, carried out but for what `change` takes away, marked where there is a `judge`.

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 _WRITER = """
@@ -62,6 +63,12 @@ class Powered:
             return joules[place] + (t_ns - t0) / (t1 - t0) * (joules[place + 1] - joules[place])
 
         return at(end_ns) - at(start_ns)
+
+    def held_up_s(self, start_ns: int, end_ns: int) -> float:
+        """The longest that it wrote nothing in a span and half a second on either side of it."""
+        times = [int(line.split()[0]) for line in self.log.read_text("ascii").splitlines()[:-1]]
+        near = [t_ns for t_ns in times if start_ns - 500_000_000 <= t_ns <= end_ns + 500_000_000]
+        return max(after - before for before, after in pairwise(near)) / 1e9
 
 
 @contextmanager

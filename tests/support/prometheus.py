@@ -89,7 +89,7 @@ def prometheus(folder: Path, *targets: str, rules: Path | None = None) -> Iterat
 
 def ask(address: str, query: str) -> list[dict[str, Any]]:
     """The samples that a query gives now."""
-    answer = httpx.get(f"{address}/api/v1/query", params={"query": query}).json()
+    answer = httpx.get(f"{address}/api/v1/query", params={"query": query}, timeout=60).json()
     assert answer["status"] == "success", answer
     found: list[dict[str, Any]] = answer["data"]["result"]
     return found
@@ -97,7 +97,7 @@ def ask(address: str, query: str) -> list[dict[str, Any]]:
 
 def firing(address: str) -> set[tuple[str, str]]:
     """The alerts that fire now: name and subject."""
-    alerts = httpx.get(f"{address}/api/v1/alerts").json()["data"]["alerts"]
+    alerts = httpx.get(f"{address}/api/v1/alerts", timeout=60).json()["data"]["alerts"]
     return {
         (each["labels"]["alertname"], each["labels"].get("subject", ""))
         for each in alerts

@@ -49,12 +49,11 @@ SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 SlurmdParameters=config_overrides
 KillWait=30
-MessageTimeout=3
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=8000 Gres=gpu:2
 PartitionName=gate Nodes={host} Default=YES MaxTime=60 State=UP
 """
-_DEADLINE_S = 30
+_DEADLINE_S = 120
 
 
 class SlurmCluster:

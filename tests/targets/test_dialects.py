@@ -146,6 +146,24 @@ def test_an_api_of_a_template(scripted: Start, tmp_path: Path) -> None:
         open_target(server.url, options=options)
 
 
+def test_a_template_names_the_header_of_the_key(
+    scripted: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "api.json"
+    file.write_text('{"key_header": "X-API-Key", "body": {"q": "{prompt}"}, "text": "t"}', encoding="utf-8")
+    monkeypatch.setenv("MY_KEY", "hush-hush")
+    server = scripted(lambda *_: reply(200, {"t": "hi"}))
+    target = open_target(server.url, options=OpenOptions(dialect=f"template:{file}", api_key_env="MY_KEY"))
+    assert target.generator is not None
+    assert target.generator.generate("x", GenerateOptions()).text == "hi"
+    assert target.endpoint is not None
+    assert target.endpoint.headers == {"x-api-key": "hush-hush"}
+    assert all(b"x-api-key: hush-hush" in one.lower() for one in server.requests)
+    assert not any(b"authorization" in one.lower() for one in server.requests)
+    assert "hush" not in repr(target)
+    target.close()
+
+
 def test_a_generator_that_an_api_streams_to(scripted: Start, tmp_path: Path) -> None:
     file = tmp_path / "api.json"
     file.write_text('{"body": ["{prompt}"], "stream": "sse", "text": "t", "finish": "f"}', encoding="utf-8")

@@ -27,13 +27,12 @@ RUN_AS=''
 # ---- end of the job
 JOB_SHA256=ff87ce592f23320da331c5cb4c2f733ccbcf53003510e47513c2ac05a01c3cd7
 
+ME=run.sh
+
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
-  echo "run.sh: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
+  echo "$ME: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
   exit 2
 fi
-
-# Seconds between SIGTERM and SIGKILL, to keep what was measured.
-GRACE_S=60
 
 # ---- words
 
@@ -42,7 +41,7 @@ case ${HEXGATE_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}} in zh* | ZH*) SPEAKS=
 
 # say ENGLISH CHINESE: a message for the person; a closed terminal must not end the run.
 say() {
-  if [[ $SPEAKS == zh ]]; then printf 'run.sh: %s\n' "$2"; else printf 'run.sh: %s\n' "$1"; fi >&2 || true
+  if [[ $SPEAKS == zh ]]; then printf '%s: %s\n' "$ME" "$2"; else printf '%s: %s\n' "$ME" "$1"; fi >&2 || true
 }
 
 # die CODE ENGLISH CHINESE
@@ -61,6 +60,34 @@ quoted() {
   printf '%s\n' "$line"
 }
 
+# ---- this machine
+
+# A root of another system, for tests of this program.
+ROOT=${HEXGATE_HOST_ROOT:-}
+
+# A password that sudo remembers now may be forgotten when it is time to put things back: -k leaves it aside.
+as_root() {
+  if ((EUID == 0)); then "$@"; else sudo -n -k "$@"; fi
+}
+
+# started_at PID: when it was started, in ticks since the boot: a number that is used again is another process.
+started_at() {
+  local line
+  local -a fields
+  { line=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  # Field 22 of the line; two stand before the bracket.
+  read -r -a fields <<<"${line##*) }"
+  printf '%s' "${fields[19]}"
+}
+
+# alive PID START: whether that very process is there.
+alive() {
+  [[ ${1:-} =~ ^[0-9]+$ && ${2:-} =~ ^[0-9]+$ && $(started_at "$1") == "$2" ]]
+}
+
+# Seconds between SIGTERM and SIGKILL, to keep what was measured.
+GRACE_S=60
+
 # json WORD: the word as a JSON string. Control characters become spaces.
 json() {
   local text=${1//\\/\\\\}
@@ -70,16 +97,9 @@ json() {
 
 # ---- what is changed on this machine, and put back
 
-# A root of another system, for tests of this program.
-ROOT=${HEXGATE_HOST_ROOT:-}
 STATE_DIR=${HEXGATE_STATE_DIR:-${XDG_STATE_HOME:-${HOME:-/var/tmp}/.local/state}/hexgate}
 STATE=
 DRY_RUN=0
-
-# A password that sudo remembers now may be forgotten when it is time to put things back: -k leaves it aside.
-as_root() {
-  if ((EUID == 0)); then "$@"; else sudo -n -k "$@"; fi
-}
 
 # act COMMAND...: do it as root and keep what it says in SAID; a dry run prints it instead.
 SAID=
@@ -98,21 +118,6 @@ because() {
   local first
   IFS= read -r first <<<"$SAID" || true
   printf '%s' "${first:-it did not say why}"
-}
-
-# started_at PID: when it was started, in ticks since the boot: a number that is used again is another process.
-started_at() {
-  local line
-  local -a fields
-  { line=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-  # Field 22 of the line; two stand before the bracket.
-  read -r -a fields <<<"${line##*) }"
-  printf '%s' "${fields[19]}"
-}
-
-# alive PID START: whether that very process is there.
-alive() {
-  [[ ${1:-} =~ ^[0-9]+$ && ${2:-} =~ ^[0-9]+$ && $(started_at "$1") == "$2" ]]
 }
 
 # open_state: where it is written down what to put back, before it is changed.

@@ -9,40 +9,28 @@
 #     bash run_benchmark.sh --help
 set -uo pipefail
 
+ME=run_benchmark.sh
+
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
-  echo "run_benchmark.sh: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
+  echo "$ME: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
   exit 2
 fi
-
-HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-# A root of another system, for tests of this program.
-ROOT=${HEXGATE_HOST_ROOT:-}
-HOT_C=70
 
 # ---- words
 
 SPEAKS=en
 case ${HEXGATE_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}} in zh* | ZH*) SPEAKS=zh ;; esac
 
-# words ENGLISH CHINESE
-words() {
-  if [[ $SPEAKS == zh ]]; then printf '%s' "$2"; else printf '%s' "$1"; fi
+# say ENGLISH CHINESE: a message for the person; a closed terminal must not end the run.
+say() {
+  if [[ $SPEAKS == zh ]]; then printf '%s: %s\n' "$ME" "$2"; else printf '%s: %s\n' "$ME" "$1"; fi >&2 || true
 }
-
-# say ENGLISH CHINESE: a message for the person; a closed terminal must not end the study.
-say() { printf 'run_benchmark.sh: %s\n' "$(words "$1" "$2")" >&2 || true; }
 
 # die CODE ENGLISH CHINESE
 die() {
   say "$2" "$3"
   exit "$1"
 }
-
-# heading ENGLISH CHINESE
-heading() { printf '\n== %s\n' "$(words "$1" "$2")" >&2 || true; }
-
-# row NAME ENGLISH CHINESE: one finding.
-row() { printf '%-12s %s\n' "$1" "$(words "$2" "$3")" >&2 || true; }
 
 # quoted WORD...: the words as one shell line.
 quoted() {
@@ -51,8 +39,59 @@ quoted() {
     if [[ ! $word =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]]; then word="'${word//\'/\'\\\'\'}'"; fi
     line+="${line:+ }$word"
   done
-  printf '%s' "$line"
+  printf '%s\n' "$line"
 }
+
+# ---- this machine
+
+# A root of another system, for tests of this program.
+ROOT=${HEXGATE_HOST_ROOT:-}
+
+# A password that sudo remembers now may be forgotten when it is time to put things back: -k leaves it aside.
+as_root() {
+  if ((EUID == 0)); then "$@"; else sudo -n -k "$@"; fi
+}
+
+# started_at PID: when it was started, in ticks since the boot: a number that is used again is another process.
+started_at() {
+  local line
+  local -a fields
+  { line=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  # Field 22 of the line; two stand before the bracket.
+  read -r -a fields <<<"${line##*) }"
+  printf '%s' "${fields[19]}"
+}
+
+# alive PID START: whether that very process is there.
+alive() {
+  [[ ${1:-} =~ ^[0-9]+$ && ${2:-} =~ ^[0-9]+$ && $(started_at "$1") == "$2" ]]
+}
+
+# read_power_mode: sets MODE_ID and MODE_NAME by what nvpmodel says; empty where it says nothing.
+read_power_mode() {
+  local said
+  MODE_ID='' MODE_NAME=''
+  while IFS= read -r said; do
+    if [[ $said =~ ^NV\ Power\ Mode:\ *(.*[^ ])\ *$ ]]; then MODE_NAME=${BASH_REMATCH[1]}; fi
+    if [[ $said =~ ^[0-9]+$ ]]; then MODE_ID=$said; fi
+  done < <(nvpmodel -q 2>/dev/null </dev/null || true)
+}
+
+HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+HOT_C=70
+
+# ---- what a person reads
+
+# words ENGLISH CHINESE
+words() {
+  if [[ $SPEAKS == zh ]]; then printf '%s' "$2"; else printf '%s' "$1"; fi
+}
+
+# heading ENGLISH CHINESE
+heading() { printf '\n== %s\n' "$(words "$1" "$2")" >&2 || true; }
+
+# row NAME ENGLISH CHINESE: one finding.
+row() { printf '%-12s %s\n' "$1" "$(words "$2" "$3")" >&2 || true; }
 
 usage() {
   if [[ $SPEAKS == zh ]]; then
@@ -242,21 +281,6 @@ lack() {
 
 is_jetson() { [[ -e $ROOT/etc/nv_tegra_release ]]; }
 
-# read_power_mode: sets MODE_ID and MODE_NAME by what nvpmodel says; empty where it says nothing.
-read_power_mode() {
-  local said
-  MODE_ID='' MODE_NAME=''
-  while IFS= read -r said; do
-    if [[ $said =~ ^NV\ Power\ Mode:\ *(.*[^ ])\ *$ ]]; then MODE_NAME=${BASH_REMATCH[1]}; fi
-    if [[ $said =~ ^[0-9]+$ ]]; then MODE_ID=$said; fi
-  done < <(nvpmodel -q 2>/dev/null </dev/null || true)
-}
-
-# A password that sudo remembers now may be forgotten when it is time to put things back: -k leaves it aside.
-as_root() {
-  if ((EUID == 0)); then "$@"; else sudo -n -k "$@"; fi
-}
-
 check_jetson() {
   local line
   if ! is_jetson; then
@@ -360,21 +384,11 @@ PINNED=
 # Whether what is pinned is put back at the end of this very call.
 OWN=0
 
-# started_at PID: when it was started, in ticks since the boot: a number that is used again is another process.
-started_at() {
-  local line
-  local -a fields
-  { line=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-  # Field 22 of the line; two stand before the bracket.
-  read -r -a fields <<<"${line##*) }"
-  printf '%s' "${fields[19]}"
-}
-
 # pinned_by_another: whether another process that lives has pinned this device, and will put it back itself.
 pinned_by_another() {
   local pid='' start=''
   { read -r pid start <"$PINNED/owner"; } 2>/dev/null || return 1
-  [[ $pid =~ ^[0-9]+$ && $pid != "$$" && -n $start && $(started_at "$pid") == "$start" ]]
+  [[ $pid != "$$" ]] && alive "$pid" "$start"
 }
 
 # put_back: what stands in $PINNED. It is written down before a change, and taken out when it is put back.

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from hexgate.cli.console import error_words, padded
+from hexgate.cli.doctor_quality import found as measures_of_quality
 from hexgate.cli.language import text
 from hexgate.contract.provenance import environment
 from hexgate.errors import ExitCode
@@ -81,6 +82,13 @@ def command() -> int:
     )
     _heading(text("Meters", "电表"))
     _meters()
+    _heading(text("Quality of texts", "文本质量"))
+    for one in measures_of_quality():
+        _line(_state(ready=one.ready), one.name, one.what)
+        for detail in one.below:
+            _below(detail)
+    _heading(text("Try", "试一试"))
+    click.echo("  hexgate meter -- python3 -c 'sum(range(10**8))'")
     return ExitCode.OK
 
 
@@ -94,7 +102,8 @@ def _models() -> None:
         ]
     finally:
         target.close()
-    _line(text("ready", "可用"), "demo:", f"{text('the embedded default', '内置模型')}: {', '.join(can)}")
+    parts = ", ".join(can)
+    _line(_state(ready=True), "demo:", text(f"the embedded default: {parts}", f"内置模型：{parts}"))
 
 
 def _meters() -> None:
@@ -108,7 +117,7 @@ def _meters() -> None:
         # The host lacks single series, which the meters that they come from explain.
         _meter(name, own, [] if name == "host" and own else lacking)
     for name, covers, how in _OTHERS:
-        _line(text("ready", "可用"), name, text(*covers))
+        _line(_state(ready=True), name, text(*covers))
         _below(text(*how))
     if all(domain.source == "host" for domain in domains):
         click.echo()
@@ -118,13 +127,11 @@ def _meters() -> None:
                 "这里无法测量能量：能量数值将为 null 并写明原因。",
             )
         )
-    _heading(text("Try", "试一试"))
-    click.echo("  hexgate meter -- python3 -c 'sum(range(10**8))'")
 
 
 def _meter(name: str, domains: Sequence[Domain], lacks: Sequence[Unavailable]) -> None:
     covers = text(*_COVERS[name]) if name in _COVERS else ""
-    _line(text("ready", "可用") if domains else text("missing", "缺少"), name, covers)
+    _line(_state(ready=bool(domains)), name, covers)
     if name == "host":
         _below(text(f"{len(domains)} series", f"{len(domains)} 个序列"))
     else:
@@ -133,7 +140,7 @@ def _meter(name: str, domains: Sequence[Domain], lacks: Sequence[Unavailable]) -
     for lack in lacks:
         _below(f"{lack.what}: {error_words(lack.reason)}" if domains else error_words(lack.reason))
         if lack.remedy:
-            _below(f"{text('remedy', '办法')}: {error_words(lack.remedy)}")
+            _below(text(f"remedy: {lack.remedy}", f"办法：{error_words(lack.remedy)}"))
 
 
 def _kind(domain: Domain) -> str:
@@ -143,6 +150,10 @@ def _kind(domain: Domain) -> str:
     }
     averaged = text(f", averaged over {domain.averaging_s:g} s", f"，取 {domain.averaging_s:g} 秒平均")
     return f"{domain.label}, {kinds[domain.kind.value]}{averaged if domain.averaging_s else ''}"
+
+
+def _state(*, ready: bool) -> str:
+    return text("ready", "可用") if ready else text("missing", "缺少")
 
 
 def _heading(words: str) -> None:

@@ -16,6 +16,7 @@ from hexgate.cli.studies.report_zh import STUDY_REPORT_ERRORS
 from hexgate.cli.studies.zh import STUDY_ERRORS
 from hexgate.report.load_sentences import SENTENCES
 from hexgate.report.meter_sentences import METER_SENTENCES
+from hexgate.report.studies.reasons import STUDY_REASONS
 from hexgate.report.twins import Twins
 
 __all__ = ["ERRORS", "error_in_chinese"]
@@ -64,6 +65,10 @@ ERRORS: tuple[tuple[str, str], ...] = (
         "请给出服务端进程的编号，或去掉该选项",
     ),
     ("{feature*} needs packages that are not installed", "{feature}需要的软件包未安装"),
+    (
+        "in the checkout of hexgate: {first*}, or {second*}",
+        "在 hexgate 的代码目录中执行 {first}，或 {second}",
+    ),
     ("writing Parquet", "写 Parquet"),
     # load/measures/slo.py
     ("such as {example}", "例如 {example}"),
@@ -131,6 +136,9 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("within {most} s", "{most} 秒以内"),
     ("{least} to {most}", "{least} 至 {most}"),
     ("too many windows", "窗口太多"),
+    # load/work_folder.py
+    ("another load is at work in this folder", "另一次负载正在使用该目录"),
+    ("give another --out, or wait for its end", "请换一个 --out，或等它结束"),
     # load/plans/trace.py
     (
         "a line of a trace has one instant, and all lines the same kind of it",
@@ -148,6 +156,13 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("the line is not a JSON object", "该行不是 JSON 对象"),
     ("the trace lasts too long at this time scale", "按此时间比例，轨迹太长"),
     ("all lines of a trace name an item, or none does", "轨迹要么每行都指明数据项，要么都不指明"),
+    ("hash_ids is not a list of whole numbers", "hash_ids 不是整数列表"),
+    ("numbers from 0 to {most}", "0 到 {most} 的整数"),
+    ("all lines of a trace have an {name}, or none has", "轨迹要么每行都有 {name}，要么都没有"),
+    ("{name} is too large", "{name} 太大"),
+    ("one, as in the lines above", "有一个，与前面各行一致"),
+    ("the trace says how many prompts there are", "提示词的数量由轨迹规定"),
+    ("--requests takes fewer of its lines", "用 --requests 取其中较少的行"),
     ("an item, as in the lines above", "与上面各行一样指明数据项"),
     ("none, as in the lines above", "与上面各行一样不指明数据项"),
     ('such as {"due_s": 1.25} or {"timestamp": 27482}', '例如 {"due_s": 1.25} 或 {"timestamp": 27482}'),
@@ -285,6 +300,9 @@ def _twins() -> Twins:
             *STUDY_RATING_ERRORS,
             *METER_SENTENCES,
             *SENTENCES,
+            *STUDY_REASONS,
+            # Last: a reason that stands behind the meter or the domain that it is of.
+            ("{name}: {reason*}", "{name}：{reason}"),
         )
     )
 

@@ -116,7 +116,8 @@ def command(
         # The workers read it once the load is over: too late to find out that it is not there.
         Tokenizer.read(options.tokenizer)
     run = _run_of(start_run(sys.argv, host_class=host_class), target, place, start)
-    remove_left(out)
+    if (killed := remove_left(out)) is not None and not quiet:
+        click.echo(_removed(killed), err=True)
     saying = _saying(target, place, None if aims.flag else out, run, seed, confidence)
     opened = open_saying(target, opening, saying)
     try:
@@ -178,8 +179,17 @@ def _carried_out(
 
         show_ending(left.error)
     if not leaving.quiet:
-        click.echo(f"{left.document.path}: {left.document.status}", err=True)
+        whole = left.error is not None and left.document.status == "complete"
+        status = text("whole, and invalid", "完整，但无效") if whole else left.document.status
+        click.echo(f"{left.document.path}: {status}", err=True)
     return ExitCode.OK if left.error is None else left.error.exit_code
+
+
+def _removed(killed: Path) -> str:
+    return text(
+        f"removed {killed}: a load that was killed had left it there",
+        f"已删除 {killed}：它是一次被强行终止的负载留下的",
+    )
 
 
 def _drain_s(options: LoadOptions) -> float | None:

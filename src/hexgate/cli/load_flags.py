@@ -62,8 +62,8 @@ def _load() -> tuple[Flag, ...]:
         _flag(
             "--replay",
             type=_PATH,
-            en="Send at the instants of a trace (JSON Lines with timestamp, or due_s).",
-            zh="按轨迹文件的时刻发送（JSON Lines，字段 timestamp 或 due_s）。",
+            en="Send at the instants of a trace (JSON Lines with timestamp, or due_s), and as many tokens as it says.",
+            zh="按轨迹文件的时刻（JSON Lines，字段 timestamp 或 due_s）及其 token 数发送。",
         ),
         _flag(
             "--time-scale",

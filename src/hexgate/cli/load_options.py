@@ -124,7 +124,6 @@ def load_options(chosen: Mapping[str, Any], aims: Aims) -> LoadOptions:
         duration_s=None if ends_itself else seconds,
         warmup=rate.load_warmup,
         windows=rate.windows,
-        max_tokens=rate.max_tokens,
     )
     if "tokenizer" in given:
         given["tokenizer"] = str(given["tokenizer"])

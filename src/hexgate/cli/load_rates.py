@@ -61,9 +61,17 @@ def _probe_line(probe: Probe) -> str:
 
 
 def _step_line(step: Step) -> str:
-    shown = ", ".join(f"{name} {_short(value)}" for name, value in step.figures.items() if value is not None)
+    shown = ", ".join(
+        f"{_in_a_line(text(*_COLUMNS[name]))} {_short(step.figures[name])}"
+        for name in _TOLD
+        if step.figures[name] is not None
+    )
     busy = text("; this client did not keep up", "；客户端未跟上") if step.reasons else ""
     return f"  {_short(step.rate_rps)}/s: {shown}{busy}"
+
+
+def _in_a_line(heading: str) -> str:
+    return heading.replace("\n/", "/").replace("\n", " ")
 
 
 def _conclude_search(searched: Searched, out: Path, leaving: Leaving) -> int:
@@ -169,26 +177,29 @@ def _code(error: HexgateError | None, *, stopped: bool, client: bool) -> int:
 
 
 _COLUMNS = {
-    "rps": ("served/s", "完成/s"),
-    "output_tokens_per_s": ("tok/s", "token/s"),
-    "ttft_p50_ms": ("TTFT p50", "TTFT p50"),
-    "ttft_p99_ms": ("TTFT p99", "TTFT p99"),
-    "tpot_p50_ms": ("TPOT p50", "TPOT p50"),
-    "p50_ms": ("p50 ms", "p50 ms"),
-    "p99_ms": ("p99 ms", "p99 ms"),
+    "rps": ("served\n/s", "完成\n/s"),
+    "output_tokens_per_s": ("tokens\n/s", "token\n/s"),
+    "ttft_p50_ms": ("TTFT\np50", "TTFT\np50"),
+    "ttft_p99_ms": ("TTFT\np99", "TTFT\np99"),
+    "tpot_p50_ms": ("TPOT\np50", "TPOT\np50"),
+    "p50_ms": ("p50\nms", "p50\nms"),
+    "p99_ms": ("p99\nms", "p99\nms"),
     "error_ratio": ("errors", "错误率"),
 }
+_TOLD = ("rps", "ttft_p99_ms", "tpot_p50_ms", "p99_ms", "error_ratio")
+"""What is told of a load of a sweep when it is over; the table has the rest."""
 
 
 def _table(steps: Sequence[Step]) -> Table:
     """One row for each load, in order of rate."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(text("asked/s", "要求/s"), justify="right", no_wrap=True)
+    # In 80 columns: the headings in two lines, and one column of space.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column(text("asked\n/s", "要求\n/s"), justify="right", no_wrap=True)
     table.add_column("s", justify="right", no_wrap=True)
     shown = [name for name in _COLUMNS if any(step.figures[name] is not None for step in steps)]
     for name in shown:
-        table.add_column(text(*_COLUMNS[name]), justify="right")
-    table.add_column("SLO")
+        table.add_column(text(*_COLUMNS[name]), justify="right", no_wrap=True)
+    table.add_column("SLO", no_wrap=True)
     for step in sorted(steps, key=lambda one: (one.rate_rps, one.seconds)):
         figures = [_short(step.figures[name]) for name in shown]
         table.add_row(_short(step.rate_rps), _short(step.seconds), *figures, _kept(step))

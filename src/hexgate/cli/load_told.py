@@ -102,8 +102,9 @@ def translated(found: Translation) -> list[Table]:
         f"The same load as {found.tool.title} defines it, milliseconds",
         f"按 {found.tool.title} 的定义（毫秒）",
     )
+    # One column of space, as formula and figures are to stand in 80 columns.
     requests = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", title=title, title_justify="left"
+        box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", title=title, title_justify="left"
     )
     heads = ["", text("definition", "定义"), "n", text("mean", "均值"), "std"]
     for head in heads + [f"p{share * 100:g}" for share in SHARES]:

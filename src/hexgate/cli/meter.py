@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -185,7 +186,7 @@ def command(
         return refused.shell_code
     # The files first: who reads standard error may have gone.
     _write(document, recording, json_path, html_path)
-    _show(document)
+    _told(lambda: _show(document))
     return int(document["exit_code"])
 
 
@@ -306,7 +307,7 @@ def _write(document: Json, recording: Recording, json_path: Path | None, html_pa
 
 def _put(path: Path, data: bytes) -> Path:
     write_atomically(path, data)
-    click.echo(f"{text('wrote', '已写入')} {path}", err=True)
+    _told(lambda: click.echo(f"{text('wrote', '已写入')} {path}", err=True))
     return path
 
 
@@ -314,7 +315,17 @@ def _tried(where: Path, act: Callable[[], _T]) -> _T | None:
     try:
         return act()
     except OSError as error:
-        show_error(InputError(f"it cannot be written ({error.strerror})", where=str(where)))
+        fault: HexgateError = InputError(f"it cannot be written ({error.strerror})", where=str(where))
     except HexgateError as error:
-        show_error(error)
+        fault = error
+    _told(lambda: show_error(fault))
     return None
+
+
+def _told(tell: Callable[[], None]) -> None:
+    """Say something of a command that has ended: where nobody hears it, its exit code stays its own all the same."""
+    try:
+        tell()
+    except OSError:
+        # What Python holds back, and what is still said, would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

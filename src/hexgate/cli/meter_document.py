@@ -20,7 +20,7 @@ from hexgate.meters.base import Domain
 from hexgate.meters.held import Ended
 from hexgate.meters.imported import Anchor
 from hexgate.meters.measure import Recorded, Usage, Windows, figures
-from hexgate.meters.rows import POWER, RESOURCES, traces
+from hexgate.meters.rows import POWER, RESOURCES, failed_reads, traces
 
 __all__ = ["NAME", "checked_bytes", "document_of", "keep", "new_document", "read_kept"]
 
@@ -153,6 +153,7 @@ def _recording(block: Mapping[str, Any], rows: Mapping[str, list[Json]]) -> Reco
         usage=Usage(**block["usage"]),
         domains=domains,
         traces=traces([*rows.get("power", ()), *rows.get("imported", ())]),
+        failed=failed_reads(rows.get("power", ())),
         resources=rows.get("resources", []),
         gpus=[Domain.from_json(one) for one in block["gpus"]],
         lack=block["lack"],

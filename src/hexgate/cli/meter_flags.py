@@ -12,7 +12,8 @@ from hexgate.cli.language import text
 from hexgate.cli.number import Finite
 from hexgate.errors import InputError
 from hexgate.meters.base import Scope
-from hexgate.meters.imported import UNITS, Clock, ImportOptions
+from hexgate.meters.imported import UNITS, ImportOptions
+from hexgate.meters.imported_clock import Clock
 
 __all__ = ["import_flags", "import_options"]
 

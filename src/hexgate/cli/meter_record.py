@@ -17,7 +17,7 @@ from hexgate.meters.imported import Anchor, ImportOptions, import_trace
 from hexgate.meters.inventory import inventory
 from hexgate.meters.measure import Recorded, Usage, Windows
 from hexgate.meters.recorder import Recorder
-from hexgate.meters.rows import POWER, RESOURCES, traces
+from hexgate.meters.rows import POWER, RESOURCES, failed_reads, traces
 from hexgate.meters.windows import Window
 
 __all__ = ["IMPORTED", "STEM", "Asked", "Recording", "check", "read_rows", "record", "unread", "with_import"]
@@ -122,6 +122,7 @@ def record(asked: Asked, folder: Path) -> tuple[Recording, Ended]:
             usage=Usage(ended.user_s, ended.system_s, ended.largest_rss_bytes),
             domains=domains,
             traces=traces(power),
+            failed=failed_reads(power),
             resources=read_rows(folder / f"{STEM}.{RESOURCES}") if "resources" in recorder.rows else [],
             gpus=[
                 Domain.from_json(block)

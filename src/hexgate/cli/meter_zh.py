@@ -65,6 +65,8 @@ METER_ERRORS: tuple[tuple[str, str], ...] = (
         "如果该列是别的含义，请用 --clock 说明",
     ),
     ("the time is not a number", "时间不是数字"),
+    ("write decimals with a point", "小数请用点号"),
+    ("the time is beyond what this clock counts", "时间超出此时钟的范围"),
     ("--clock-start is for seconds of the file's own", "--clock-start 只用于文件自己的秒数"),
     ("--clock-start is not an instant", "--clock-start 不是时刻"),
     ("nothing says when the file's second 0 was", "无从得知文件的第 0 秒是何时"),

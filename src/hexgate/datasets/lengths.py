@@ -79,19 +79,30 @@ class Fit:
         """What the server is to count of a prompt of so many words."""
         return self.base_tokens + self.tokens_per_word * words
 
-    def words(self, tokens: int) -> int:
+    @property
+    def least_tokens(self) -> int:
+        """The shortest prompt that can be made."""
+        return -int(-self.tokens(_LEAST_WORDS) // 1)
+
+    def words(self, tokens: int, *, raised: bool = False) -> int:
         """How many words a prompt of so many tokens has.
+
+        Args:
+            tokens: how many it is to have.
+            raised: whether one that is too short gets the fewest words that a prompt can have.
 
         Raises:
             InputError: if there is hardly room for a word beside what stands around it.
         """
         found = round((tokens - self.base_tokens) / self.tokens_per_word)
+        if raised:
+            return max(found, _LEAST_WORDS)
         if found < _LEAST_WORDS:
             raise InputError(
                 "the prompts are too short to be made",
                 where="--input-tokens",
                 got=f"{tokens} tokens",
-                expected=f"{-int(-self.tokens(_LEAST_WORDS) // 1)} or more: the server counts about "
+                expected=f"{self.least_tokens} or more: the server counts about "
                 f"{max(self.base_tokens, 0):.0f} around every prompt",
             )
         return found
@@ -102,7 +113,13 @@ class Fit:
 
 
 def calibrate(
-    passages: Passages, lengths: Lengths, count: Callable[[str], int], *, first: int, where: str
+    passages: Passages,
+    lengths: Lengths,
+    count: Callable[[str], int],
+    *,
+    first: int,
+    where: str,
+    raised: bool = False,
 ) -> Fit:
     """Learn from a server how many tokens it counts of so many words, by `PROBES` requests.
 
@@ -115,6 +132,7 @@ def calibrate(
         count: sends a prompt and gives the server's count of its tokens, all that stands around it included.
         first: number of the first passage to send. The load must not send these: the server has seen them.
         where: the server, for the messages.
+        raised: whether prompts that are too short to be made are to be as short as can be, and not refused.
 
     Raises:
         InputError: if the counts do not follow the number of words.
@@ -130,10 +148,10 @@ def calibrate(
     line = _least_squares(seen, where)
     wanted = (lengths.least, (lengths.least + lengths.greatest) // 2, lengths.greatest)
     for tokens in wanted:
-        probe(line.words(tokens))
+        probe(line.words(tokens, raised=raised))
     line = _least_squares(seen, where)
     for tokens in (lengths.least, lengths.greatest):
-        probe(line.words(tokens))
+        probe(line.words(tokens, raised=raised))
     errors = [(abs(counted - line.tokens(words)), counted) for words, counted in seen[2:]]
     most = max(error for error, _ in errors)
     if any(error > max(_TOLERATED_RATIO * counted, _TOLERATED_TOKENS) for error, counted in errors):

@@ -89,6 +89,21 @@ class Passages:
             parts[-1] = _beginning(parts[-1], word_count(parts[-1]) + left)
         return self._joint.join(part for part in parts if part)
 
+    def chained(self, blocks: Sequence[int], each: int, words: int, *, then: int) -> str:
+        """Passages one after the other, so that texts whose first blocks are the same begin alike.
+
+        Args:
+            blocks: the numbers of the passages.
+            each: how many words each has, the last fewer where `words` ends it.
+            words: of the whole.
+            then: number of the passage that goes on where the blocks have not words enough.
+        """
+        whole = min(len(blocks), words // each)
+        parts = [self.text(number, each) for number in blocks[:whole]]
+        if left := words - whole * each:
+            parts.append(self.text(blocks[whole] if whole < len(blocks) else then, left))
+        return self._joint.join(parts)
+
     def _opening(self, index: int) -> str:
         words = self._openings
         place, turn = index % len(words), index // len(words)

@@ -69,7 +69,10 @@ def paired_study_loss(
     spread = sums_bootstrap(sums, lost, level=level, point=point, what=f"the loss of {rule.measure}")
     if spread.lower_bound is None or spread.upper_bound is None:
         return "the differences between the questions give no bound"
-    error = math.hypot(_sensor(candidate) * now, _sensor(baseline) * was)
+    of_new, of_old = (each.data["study"]["sensor_ratio"] for each in (candidate, baseline))
+    if of_new is None or of_old is None:
+        return "a meter's own error is not stated"
+    error = math.hypot(of_new * now, of_old * was)
     return _with_meters(spread, point, error / was if in_proportion else error)
 
 
@@ -87,10 +90,6 @@ def _by_question(rows: Rows, per: str | None) -> dict[tuple[str, str], tuple[flo
     if not found or not all(joules > 0 for joules, _ in found.values()):
         return "not every question of both has an energy above zero"
     return found
-
-
-def _sensor(exhibit: Exhibit) -> float:
-    return float(exhibit.data["study"]["sensor_ratio"])
 
 
 def _with_meters(spread: Interval, point: float, error: float) -> Interval:

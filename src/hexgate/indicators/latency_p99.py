@@ -128,7 +128,7 @@ class LatencyP99:
             "times": {
                 name: _statistics(time, level, found.assumed(name)) for name, time in found.times.items()
             },
-            "remarks": list(load.remarks(in_process=method["in_process"])),
+            "remarks": list(load.remarks(in_process=method["in_process"], timeout_s=method.get("timeout_s"))),
         }
         intervals: dict[str, Interval] = {}
         for name, time, share in _percentiles(found):

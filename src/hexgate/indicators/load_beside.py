@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from hexgate.errors import InputError
+from hexgate.load.work_folder import clear_left
 
-__all__ = ["REPORT", "SEARCH", "STATISTICS", "SWEEP", "TABLES", "remove_left"]
+__all__ = ["LOAD_STEM", "REPORT", "SEARCH", "STATISTICS", "SWEEP", "TABLES", "remove_left"]
 
+LOAD_STEM = "load"
+"""What the names of a load's evidence begin with; both artifacts name the same files."""
 STATISTICS = "statistics.json"
 """Every figure of a load."""
 TABLES = ("requests.csv", "requests.parquet", "resources.csv", STATISTICS)
@@ -20,12 +23,16 @@ SWEEP = "sweep.json"
 """The document of a sweep, likewise."""
 
 
-def remove_left(folder: Path) -> None:
+def remove_left(folder: Path) -> Path | None:
     """Remove these files, and no others: a load that begins here may end without its own, and theirs would pass for it.
 
+    Returns:
+        The folder in which a load that was killed had been at work, removed as well; None where there was none.
+
     Raises:
-        InputError: if one cannot be removed.
+        InputError: if one cannot be removed, or another load is at work here.
     """
+    killed = clear_left(folder, LOAD_STEM)
     path = folder
     try:
         for path in (folder / name for name in (*TABLES, REPORT, SEARCH, SWEEP)):
@@ -36,3 +43,4 @@ def remove_left(folder: Path) -> None:
             where=str(path),
             hint="give another --out",
         ) from None
+    return killed

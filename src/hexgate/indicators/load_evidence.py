@@ -22,6 +22,7 @@ from hexgate.load.measures.health import LEAST_BUSY, ClientHealth, cache_suspici
 from hexgate.load.measures.merge import of_shard
 from hexgate.load.measures.server_times import server_times
 from hexgate.load.measures.spans import busy_ratio, timed_window
+from hexgate.load.measures.waits import waits_beyond
 from hexgate.load.plans.plan import LoadKind, Plan
 from hexgate.load.plans.shard import Place
 from hexgate.load.records import NEVER, Outcome, Records
@@ -134,7 +135,7 @@ class LoadEvidence:
             return "it is not known whether the clocks of the shards agree"
         return None
 
-    def remarks(self, *, in_process: bool) -> tuple[str, ...]:
+    def remarks(self, *, in_process: bool, timeout_s: float | None) -> tuple[str, ...]:
         """What a reader should know of this load and is no reason against it, one sentence each."""
         shards = [shard for shard in self.shards if shard.run is not None]
         if self.shards:
@@ -149,6 +150,7 @@ class LoadEvidence:
             *(() if self.arrivals is None else self.arrivals.caveats),
             *cache_suspicion(self.records, self.plan),
             *server_times(self.records).remarks,
+            *waits_beyond(self.records, self.plan, timeout_s),
             *advice,
             *(() if self._stall is None else (self._stall.remark,)),
         )

@@ -10,10 +10,10 @@ from typing import Any
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
 from hexgate.contract.load_shard import ShardDocument, shard_files
 from hexgate.errors import EvidenceError, HexgateError, InputError
-from hexgate.indicators.load_beside import remove_left
+from hexgate.indicators.load_beside import LOAD_STEM, remove_left
 from hexgate.indicators.load_clocks import Clocks
 from hexgate.indicators.load_evidence import ShardRun
-from hexgate.indicators.load_run import LOAD_STEM, MEASURED_BY_LOAD
+from hexgate.indicators.load_run import MEASURED_BY_LOAD
 from hexgate.indicators.load_shards import ShardSet
 from hexgate.indicators.recording import unwritable
 from hexgate.indicators.runner import unmeasured

@@ -36,6 +36,7 @@ def load_method(
         "in_process": load.in_process,
         "max_tokens": max_tokens if load.mode == "text" else None,
         "transport": _transport(load),
+        "timeout_s": load.driver.endpoint.timeout_s if isinstance(load.driver, EndpointDriver) else None,
         "workers": workers,
         "trace": trace,
         "time_scale": time_scale,

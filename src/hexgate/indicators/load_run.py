@@ -15,23 +15,23 @@ from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import HexgateError, InputError
 from hexgate.indicators.base import Job
 from hexgate.indicators.latency_p99 import latency_method
-from hexgate.indicators.load_beside import remove_left
+from hexgate.indicators.load_beside import LOAD_STEM, remove_left
 from hexgate.indicators.load_title import planned
 from hexgate.indicators.load_unanswered import told_where_none_answered
 from hexgate.indicators.recording import recorded, unwritable
 from hexgate.indicators.sheet import Measured, Run, Sheet
 from hexgate.indicators.throughput_rps import throughput_method
-from hexgate.indicators.workload import Workload, carry_out, workload
+from hexgate.indicators.workload import MAX_TOKENS, Workload, carry_out, workload
 from hexgate.load.endpoint_driver import EndpointDriver
 from hexgate.load.engine import DRAIN_S
 from hexgate.load.live import Live
 from hexgate.load.measures.slo import TIMES, Slo
 from hexgate.load.plans.plan import Arrival, Plan
+from hexgate.load.plans.trace_lengths import TraceLengths, trace_lengths
 from hexgate.load.start import Start
 from hexgate.meters.recorder import Recorder
 
 __all__ = [
-    "LOAD_STEM",
     "MEASURED_BY_LOAD",
     "LoadOptions",
     "Prepared",
@@ -44,8 +44,6 @@ __all__ = [
 
 MEASURED_BY_LOAD = ("latency_p99", "throughput_rps")
 """What a load measures."""
-LOAD_STEM = "load"
-"""What the names of its evidence begin with; both artifacts name the same files."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ class LoadOptions:
     """Equal parts of the timed window for the interval of the rate."""
     mode: str | None = None
     """What to ask of a target that gives several things."""
-    max_tokens: int = 64
-    """Most tokens of a reply."""
+    max_tokens: int | None = None
+    """Most tokens of a reply; None for what the trace says of each, else for `MAX_TOKENS`."""
     temperature: float | None = None
     """Sampling temperature; None for 0, which is greedy."""
     top_p: float | None = None
@@ -173,6 +171,7 @@ def workload_of(job: Job) -> Workload:
         TargetFailed: if the target does not answer while lengths are fitted to its counts.
     """
     chosen: LoadOptions = job.options
+    trace = _lengths_of_trace(job)
     load = workload(
         job,
         mode=chosen.mode,
@@ -183,7 +182,8 @@ def workload_of(job: Job) -> Workload:
         ignore_eos=chosen.ignore_eos,
         extra_body=chosen.extra_body,
         input_tokens=chosen.input_tokens,
-        tokenizer=chosen.tokenizer if chosen.input_tokens else None,
+        tokenizer=chosen.tokenizer if chosen.input_tokens or trace is not None else None,
+        trace=trace,
         turns=chosen.turns,
     )
     used: dict[str, Any] = {
@@ -201,6 +201,22 @@ def workload_of(job: Job) -> Workload:
             hint="take it out",
         )
     return load
+
+
+def _lengths_of_trace(job: Job) -> TraceLengths | None:
+    """What the trace says of lengths, where nothing else says what is sent, and the target takes it."""
+    chosen: LoadOptions = job.options
+    if chosen.replay is None or job.data is not None or chosen.input_tokens is not None:
+        return None
+    if chosen.turns != 1 or job.target.endpoint is None:
+        return None
+    return trace_lengths(
+        chosen.replay,
+        time_scale=chosen.time_scale,
+        requests=chosen.requests,
+        duration_s=chosen.duration_s,
+        warmup=chosen.warmup,
+    )
 
 
 def prepare(job: Job, load: Workload | None = None) -> Prepared:
@@ -221,7 +237,8 @@ def prepare(job: Job, load: Workload | None = None) -> Prepared:
         _refuse_times_of_streams(slo, load.mode)
     plan, what = planned(job, chosen, load)
     kept: dict[str, Any] = {} if slo is None else {"slo": slo.to_json()}
-    sent: dict[str, Any] = {"max_tokens": chosen.max_tokens, "workers": chosen.workers}
+    most = load.asked.get("max_tokens", MAX_TOKENS)
+    sent: dict[str, Any] = {"max_tokens": most, "workers": chosen.workers}
     if chosen.replay is not None:
         sent |= {"trace": chosen.replay.name, "time_scale": chosen.time_scale}
     methods = {

@@ -41,7 +41,8 @@ def planned(job: Job, chosen: LoadOptions, load: Workload) -> tuple[Plan, str]:
     units_open: dict[str, Any] = units | {"max_in_flight": min(caps, default=None)}
     paced: dict[str, Any] = {"arrival": Arrival(chosen.arrival), "burstiness": chosen.burstiness}
     if chosen.replay is not None:
-        plan = replay(chosen.replay, time_scale=chosen.time_scale, **units_open, **amount)
+        own: dict[str, Any] = units_open | ({"items": None} if load.by_line else {})
+        plan = replay(chosen.replay, time_scale=chosen.time_scale, **own, **amount)
         return plan, _title(f"the trace {chosen.replay.name}", **told)
     if chosen.stages is not None or chosen.ramp is not None:
         shape = parse_stages(chosen.stages) if chosen.stages is not None else parse_ramp(chosen.ramp or "")

@@ -25,7 +25,7 @@ from hexgate.load.plans.plan import closed_loop
 from hexgate.load.records import Outcome, Records
 from hexgate.meters.base import Basis
 from hexgate.meters.cells import cells, steady
-from hexgate.meters.countable import countable
+from hexgate.meters.countable import countable, unstated
 from hexgate.meters.estimate import estimate_energy
 from hexgate.meters.net import MOST_DRIFT, Net, idle_line, net_energy
 from hexgate.meters.windows import Energy, NotMeasured, Window
@@ -260,10 +260,15 @@ def _measured(
         middles = [((cell.start_ns + cell.end_ns) / 2 - work.start_ns) / 1e9 for cell in parts]
         values["power_series"] = {"t_s": middles, "power_w": powers}
     net = _net(reading, energy, method, work, values, missing)
-    if energy.degraded:
-        cannot |= dict.fromkeys(_ENERGY_MEASURES, "; ".join(energy.degraded))
+    silent = unstated(countable(reading.domains))
+    if silent is not None:
+        missing["energy_uncertainty_j"] = silent
+    unsure = [] if silent is None else [silent]
+    if energy.degraded or unsure:
+        cannot |= dict.fromkeys(_ENERGY_MEASURES, "; ".join([*energy.degraded, *unsure]))
     if net is not None and (net.degraded or net.energy_j <= 0):
-        why = "; ".join(net.degraded) or "the work drew no more than idle did: the idle was not one"
+        bad = net.degraded or ("the work drew no more than idle did: the idle was not one",)
+        why = "; ".join([*bad, *unsure])
         cannot |= dict.fromkeys(("net_energy_j", "net_energy_per_request_j"), why)
     return values | {"uncertainty": uncertainty(energy, net)}
 
@@ -329,7 +334,8 @@ def _interval(
         costs.append(drawn.energy_j / requests)
     what = "energy per request by cell" + (" of the steady state" if several else "")
     spread = batch_means(costs, level=method["confidence"], what=what)
-    return {"energy_per_request_j": widened(spread, point, energy.sensor_j / energy.energy_j, "the sensor's")}
+    error = None if energy.sensor_j is None else energy.sensor_j / energy.energy_j
+    return {"energy_per_request_j": widened(spread, point, error, "the sensor's")}
 
 
 def _faults(load: LoadEvidence, counts: Counts) -> tuple[str, ...]:

@@ -11,18 +11,22 @@ from hexgate.stats.interval import Interval
 __all__ = ["widened"]
 
 
-def widened(drawn: Interval, point: float, error: float, of: str, *, at_least_zero: bool = True) -> Interval:
+def widened(
+    drawn: Interval, point: float, error: float | None, of: str, *, at_least_zero: bool = True
+) -> Interval:
     """The interval around a ratio of sums, with a standard uncertainty that its spread does not show in it.
 
     Args:
         drawn: the interval that the spread gives.
         point: the ratio itself, which it is widened to hold where needed.
-        error: relative standard uncertainty, taken as normal and added in quadrature; 0 for none.
+        error: relative standard uncertainty, taken as normal and added in quadrature; None where it is not known, and
+            the method says that it is not in the interval.
         of: whose it is, such as ``the sensor's``.
         at_least_zero: whether no value can be below 0: what costs energy cannot give it back. Net energy can.
     """
     normal, miss = NormalDist(), 1.0 - drawn.level
-    two_sided, one_sided = (normal.inv_cdf(1.0 - share) * error * abs(point) for share in (miss / 2.0, miss))
+    known = error or 0.0
+    two_sided, one_sided = (normal.inv_cdf(1.0 - share) * known * abs(point) for share in (miss / 2.0, miss))
 
     def below(bound: float | None, far: float) -> float | None:
         if bound is None:
@@ -34,7 +38,9 @@ def widened(drawn: Interval, point: float, error: float, of: str, *, at_least_ze
         return None if bound is None else point + math.hypot(max(0.0, bound - point), far)
 
     method = f"{drawn.method}; widened to hold the ratio of the sums where needed"
-    if error:
+    if error is None:
+        method += f"; without {of} standard uncertainty, which is not stated"
+    elif error:
         method += f"; in quadrature with {of} relative standard uncertainty of {error:.4g}, taken as normal"
     return replace(
         drawn,

@@ -14,9 +14,9 @@ from hexgate.meters.cells import too_short
 from hexgate.meters.countable import countable, doubts
 from hexgate.meters.curve import Trace, Window
 from hexgate.meters.net import Net
-from hexgate.meters.rows import traces
+from hexgate.meters.rows import failed_reads, traces
 from hexgate.meters.validity import Validity
-from hexgate.meters.windows import Energy, NotMeasured, energy_j, total
+from hexgate.meters.windows import Energy, NotMeasured, energy_j, explained, total
 
 __all__ = ["IDLE", "PowerReading", "uncertainty"]
 
@@ -53,11 +53,14 @@ class PowerReading:
         domains = tuple(Domain.from_json(block) for block in meters.get("domains", ()))
         if method["elsewhere"] or "power" not in evidence.names or not domains or "work" not in windows:
             return cls((), {}, {}, None, None, lacks, None)
-        found = traces(evidence.rows("power"))
-        parts = _parts(domains, found, windows["work"])
-        before, after = (
-            _sum(domains, _parts(domains, found, windows[name])) if name in windows else None for name in IDLE
-        )
+        found, failed = traces(evidence.rows("power")), failed_reads(evidence.rows("power"))
+
+        def within(window: Window) -> dict[str, Energy | NotMeasured]:
+            parts = _parts(domains, found, window)
+            return {name: explained(part, failed.get(name, ()), window) for name, part in parts.items()}
+
+        parts = within(windows["work"])
+        before, after = (_sum(domains, within(windows[name])) if name in windows else None for name in IDLE)
         return cls(
             domains=domains,
             traces=found,

@@ -10,6 +10,7 @@ from typing import Any
 from hexgate.indicators.base import Counts
 from hexgate.meters.base import Basis
 from hexgate.meters.validity import Validity
+from hexgate.meters.windows import sum_known
 
 __all__ = [
     "MOST_LACKING",
@@ -21,6 +22,7 @@ __all__ = [
     "doubts",
     "mixed",
     "question",
+    "sensor_ratio",
     "uncertainty_j",
 ]
 
@@ -163,23 +165,44 @@ def _several(name: str, values: Sequence[Any]) -> list[str]:
     return [f"{name} is {known[0]} in one visit and {known[1]} in another"] if len(known) > 1 else []
 
 
-def uncertainty_j(rows: Sequence[Row], visits: Sequence[Row]) -> float:
-    """Standard uncertainty of a sum of gross energies, J.
+def uncertainty_j(rows: Sequence[Row], visits: Sequence[Row]) -> float | None:
+    """Standard uncertainty of a sum of gross energies, J; None where a sensor states nothing of its own error.
 
     The sensors' own errors all go the same way and are added up; what is left of the uncertainty of a run (edges,
     sampling) is independent of that of the others.
     """
-    ratios = {
-        visit["visit"]: {domain["id"]: domain["systematic_ratio"] or 0.0 for domain in visit["domains"]}
-        for visit in visits
-    }
+    ratios = _ratios(visits)
     sensors, others = [], []
     for row in rows:
-        energy, known = row["energy"], ratios.get(row["visit"], {})
-        sensor_j = math.fsum(part["energy_j"] * known.get(part["id"], 0.0) for part in energy["domains"])
+        energy = row["energy"]
+        sensor_j = sum_known(
+            None if (ratio := ratios.get((row["visit"], part["id"]))) is None else part["energy_j"] * ratio
+            for part in energy["domains"]
+        )
+        if sensor_j is None or energy["uncertainty_j"] is None:
+            return None
         sensors.append(sensor_j)
         others.append(max(0.0, energy["uncertainty_j"] ** 2 - sensor_j**2))
     return math.hypot(math.fsum(sensors), math.sqrt(math.fsum(others)))
+
+
+def sensor_ratio(rows: Sequence[Row], visits: Sequence[Row]) -> float | None:
+    """The greatest relative standard uncertainty that a meter of some runs states of itself.
+
+    None where one of them states none, or there is no meter.
+    """
+    ratios = _ratios(visits)
+    found = {ratios.get((row["visit"], part["id"])) for row in rows for part in row["energy"]["domains"]}
+    known = [ratio for ratio in found if ratio is not None]
+    return max(known) if known and len(known) == len(found) else None
+
+
+def _ratios(visits: Sequence[Row]) -> dict[tuple[str, str], float | None]:
+    return {
+        (visit["visit"], domain["id"]): domain["systematic_ratio"]
+        for visit in visits
+        for domain in visit["domains"]
+    }
 
 
 def domain_rows(visits: Sequence[Row], gross: Drawn) -> list[dict[str, Any]]:

@@ -25,9 +25,12 @@ from hexgate.indicators.power_runs import (
     doubts,
     mixed,
     question,
+    sensor_ratio,
     uncertainty_j,
 )
 from hexgate.meters.base import Basis
+from hexgate.meters.countable import UNSTATED
+from hexgate.meters.windows import sum_known
 from hexgate.stats.bootstrap import cluster_bootstrap
 from hexgate.stats.clustered import Observation, clustered_proportion
 from hexgate.stats.interval import Interval
@@ -112,10 +115,11 @@ class _Made:
         self._runs = runs
         self._visits = visits
         self._doubts = doubts(runs, cold=method["cold"] != "none")
-        ratios = (domain["systematic_ratio"] for visit in visits for domain in visit["domains"])
-        self.sensor_ratio = max((ratio or 0.0 for ratio in ratios), default=0.0)
         self.gross = Drawn.by(runs.ok, "gross")
         self.net = Drawn.by(runs.ok, "net")
+        self.sensor_ratio = sensor_ratio(self.gross.rows, visits)
+        if self.sensor_ratio is None:
+            self._doubts.append(UNSTATED)
         self.values: dict[str, Any] = {}
         self.intervals: dict[str, Interval] = {}
         self.missing: dict[str, str] = {}
@@ -130,7 +134,11 @@ class _Made:
         ones, lack = [1.0] * len(drawn.rows), drawn.lack()
         if lack is None:
             self._put("energy_j", drawn.total_j)
-            self._put("energy_uncertainty_j", uncertainty_j(drawn.rows, self._visits))
+            spread_j = uncertainty_j(drawn.rows, self._visits)
+            if spread_j is None:
+                self._none(("energy_uncertainty_j",), UNSTATED)
+            else:
+                self._put("energy_uncertainty_j", spread_j)
         else:
             self._none(_TOTALS, lack)
         self._ratio("energy_per_request_j", drawn.rows, drawn.joules, ones, "joules per request", lack)
@@ -160,8 +168,8 @@ class _Made:
         self._put("net_energy_per_request_j", point, lack, bad)
         spread = self._bootstrap(drawn.rows, drawn.joules, [1.0] * len(drawn.rows), "net joules per request")
         # The idle and its drift are those of a whole visit: the errors of the runs are taken as all going one way.
-        own_j = math.fsum(row["energy"]["net_uncertainty_j"] for row in drawn.rows)
-        error = own_j / abs(total_j) if total_j else 0.0
+        own_j = sum_known(row["energy"]["net_uncertainty_j"] for row in drawn.rows)
+        error = None if own_j is None else own_j / abs(total_j) if total_j else 0.0
         self.intervals["net_energy_per_request_j"] = widened(
             spread, point, error, "the runs' own", at_least_zero=False
         )

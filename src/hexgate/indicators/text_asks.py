@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hexgate.datasets.conversations import Conversation, conversations
-from hexgate.datasets.lengths import PROBES, Lengths, calibrate, exact_prompts, fitted_prompts
+from hexgate.datasets.lengths import PROBES, Fit, Lengths, calibrate, exact_prompts, fitted_prompts
+from hexgate.datasets.made import Made
 from hexgate.datasets.passages import Passages, own_sentences
 from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import InputError, TargetFailed, TargetUnusable
 from hexgate.indicators.base import Job
 from hexgate.indicators.inputs import prompts_of
+from hexgate.load.plans.trace_lengths import BLOCK_TOKENS, TraceLengths
 from hexgate.targets.base import GenerateOptions
 from hexgate.wire.base import Ask
 
@@ -21,6 +23,7 @@ __all__ = ["Texts", "Wanted", "asks", "texts_of"]
 
 _MADE_PROMPTS = 1000
 _OWN_WORDS = 64
+_SAMPLE_WORDS = 2000
 _SET_BY_LOAD = ("model", "messages", "prompt", "input", "stream")
 
 
@@ -42,6 +45,8 @@ class Wanted:
     """Further fields of every body, as the API names them."""
     input_tokens: Lengths | None = None
     """How long prompts are to be; None for the prompts of the data as they are."""
+    trace: TraceLengths | None = None
+    """How long each prompt and its reply are to be, in the order of a trace; None where no trace says it."""
     tokenizer: Tokenizer | None = None
     """What lengths are counted with; None for the server's own counts."""
     turns: int = 1
@@ -88,7 +93,7 @@ class Wanted:
 class Texts:
     """What the user says in the requests of a load."""
 
-    items: list[Conversation]
+    items: Sequence[Conversation]
     """One for each data item."""
     dataset: Mapping[str, Any]
     """The artifact's block of that name."""
@@ -105,6 +110,8 @@ def texts_of(job: Job, wanted: Wanted) -> Texts:
         TargetFailed: if the target does not answer while lengths are fitted to its counts.
     """
     target = job.target
+    if wanted.trace is not None:
+        return _of_trace(job, wanted, wanted.trace)
     if wanted.input_tokens is not None:
         return _of_lengths(job, wanted, wanted.input_tokens)
     if job.data is None and target.default_prompts is None and target.endpoint is not None:
@@ -128,24 +135,29 @@ def texts_of(job: Job, wanted: Wanted) -> Texts:
     return Texts(items, block)
 
 
-def asks(texts: Texts, wanted: Wanted, *, seed: int, stream: bool = True) -> list[Ask]:
-    """The first request of each data item, its reply in pieces where `stream` says so."""
-    options = dict(wanted.extra_body)
-    if wanted.ignore_eos:
-        options = {"ignore_eos": True, "min_tokens": wanted.max_tokens, **options}
-    return [
-        Ask(
+def asks(texts: Texts, wanted: Wanted, *, seed: int, stream: bool = True) -> Sequence[Ask]:
+    """The first request of each data item, its reply in pieces where `stream` says so; made when it is asked for."""
+    replies = None if wanted.trace is None else wanted.trace.output_tokens
+
+    def ask(number: int) -> Ask:
+        item = texts.items[number]
+        # No API takes a reply of no token.
+        max_tokens = wanted.max_tokens if replies is None else max(min(wanted.max_tokens, replies[number]), 1)
+        options = dict(wanted.extra_body)
+        if wanted.ignore_eos:
+            options = {"ignore_eos": True, "min_tokens": max_tokens, **options}
+        return Ask(
             prompt=item.turns[0],
             system=item.system if item.system is not None else wanted.system,
-            max_tokens=wanted.max_tokens,
+            max_tokens=max_tokens,
             temperature=wanted.temperature,
             top_p=wanted.top_p,
             seed=seed,
             stream=stream,
             options=options,
         )
-        for item in texts.items
-    ]
+
+    return Made(len(texts.items), ask)
 
 
 def _of_lengths(job: Job, wanted: Wanted, lengths: Lengths) -> Texts:
@@ -173,20 +185,85 @@ def _of_lengths(job: Job, wanted: Wanted, lengths: Lengths) -> Texts:
     if tokenizer is not None:
         made = exact_prompts(passages, targets, tokenizer)
     else:
-        job.progress.note(f"{PROBES} untimed requests find out how the server counts tokens")
-        fit = calibrate(passages, lengths, _server_count(job, wanted), first=count, where=job.target.uri)
+        fit = _fit(job, wanted, passages, lengths, first=count)
         made = fitted_prompts(passages, targets, fit)
-    block["lengths"] = {
+    block["lengths"] = _lengths_block(lengths, count, fit, tokenizer)
+    return Texts(_single(made), block)
+
+
+def _of_trace(job: Job, wanted: Wanted, trace: TraceLengths) -> Texts:
+    """A prompt for each line of a trace, as long as it says; prompts that share blocks there begin alike here."""
+    if job.limit is not None:
+        raise InputError(
+            "the trace says how many prompts there are",
+            where="--limit",
+            hint="--requests takes fewer of its lines",
+        )
+    sentences, digest = own_sentences()
+    passages = Passages(sentences, seed=job.seed)
+    count, targets, tokenizer = len(trace), trace.input_tokens, wanted.tokenizer
+    shortest, longest = min(targets), max(targets)
+    lengths = Lengths(max(shortest, 1), max(longest, 1))
+    fit = None
+    if tokenizer is None:
+        # The blocks of a trace have numbers of their own: those of the probes are far behind them.
+        fit = _fit(job, wanted, passages, lengths, first=passages.most - PROBES, raised=True)
+        least, per_word = fit.least_tokens, fit.tokens_per_word
+    else:
+        least, per_word = 1, tokenizer.count(passages.text(count, _SAMPLE_WORDS)) / _SAMPLE_WORDS
+    begins, ids, each = trace.blocks(), trace.block_ids, max(round(BLOCK_TOKENS / per_word), 1)
+
+    def made(number: int) -> Conversation:
+        tokens, begin = targets[number], begins[number]
+        blocks = [] if ids is None else ids[begin : begin + -(-tokens // BLOCK_TOKENS)]
+
+        def text(words: int) -> str:
+            return passages.chained(blocks, each, words, then=number)
+
+        if fit is not None:
+            return Conversation(str(number), None, (text(fit.words(tokens, raised=True)),))
+        if tokenizer is None:
+            raise AssertionError("without a tokenizer there is a fit")
+        return Conversation(str(number), None, (tokenizer.exactly(text, max(tokens, least)),))
+
+    block = _own_block(
+        f"hexgate's own sentences, prompts as long as in {trace.name}, seed {job.seed}", digest, count, None
+    )
+    replies = trace.output_tokens
+    block["lengths"] = _lengths_block(lengths, count, fit, tokenizer) | {
+        "trace": {
+            "name": trace.name,
+            "sha256": trace.sha256,
+            "output_least": None if replies is None else min(replies),
+            "output_greatest": None if replies is None else max(replies),
+            "block_tokens": None if ids is None else BLOCK_TOKENS,
+            "raised": sum(tokens < least for tokens in targets),
+        }
+    }
+    return Texts(Made(count, made), block)
+
+
+def _fit(
+    job: Job, wanted: Wanted, passages: Passages, lengths: Lengths, *, first: int, raised: bool = False
+) -> Fit:
+    job.progress.note(f"{PROBES} untimed requests find out how the server counts tokens")
+    count = _server_count(job, wanted)
+    return calibrate(passages, lengths, count, first=first, where=job.target.uri, raised=raised)
+
+
+def _lengths_block(
+    lengths: Lengths, prompts: int, fit: Fit | None, tokenizer: Tokenizer | None
+) -> dict[str, Any]:
+    return {
         "least": lengths.least,
         "greatest": lengths.greatest,
-        "prompts": count,
+        "prompts": prompts,
         "by": "server" if tokenizer is None else "tokenizer",
         # A server counts what its chat template and a system message add; a tokenizer sees the prompt alone.
         "template_included": tokenizer is None,
         "fit": None if fit is None else fit.to_json(),
         "tokenizer": None if tokenizer is None else tokenizer.to_json(),
     }
-    return Texts(_single(made), block)
 
 
 def _server_count(job: Job, wanted: Wanted) -> Callable[[str], int]:

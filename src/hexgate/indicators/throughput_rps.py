@@ -129,7 +129,7 @@ class ThroughputRps:
                 if width_s is not None
             ],
             "arrivals": None if load.arrivals is None else load.arrivals.to_json(),
-            "remarks": list(load.remarks(in_process=method["in_process"])),
+            "remarks": list(load.remarks(in_process=method["in_process"], timeout_s=method.get("timeout_s"))),
         }
         level = method["confidence"]
         intervals = {}

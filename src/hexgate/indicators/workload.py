@@ -22,14 +22,17 @@ from hexgate.load.engine import DRAIN_S, Driver, LoadInterrupted, RunInfo, Targe
 from hexgate.load.live import Live
 from hexgate.load.plans.plan import Plan
 from hexgate.load.plans.shard import Shard
+from hexgate.load.plans.trace_lengths import TraceLengths
 from hexgate.load.start import Start
 from hexgate.targets.base import GenerateOptions, Predictor, Target
 from hexgate.wire.base import Ask, Gives
 from hexgate.wire.registry import dialect
 
-__all__ = ["MODES", "Workload", "carry_out", "mode_option", "tokens_option", "workload"]
+__all__ = ["MAX_TOKENS", "MODES", "Workload", "carry_out", "mode_option", "tokens_option", "workload"]
 
 MODES = ("scores", "text", "embed")
+MAX_TOKENS = 64
+"""Most tokens of a reply, where nothing is said."""
 _SYNTHETIC_ITEMS = 256
 _IN_PROCESS_CAP = 32
 _FILES = {"requests": "npy", "replies": "jsonl"}
@@ -47,7 +50,7 @@ def mode_option() -> Any:
 
 def tokens_option() -> Any:
     """The option `max_tokens`, alike for every indicator that loads its target."""
-    return option(64, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
+    return option(MAX_TOKENS, "Most tokens of a reply.", "回复的最大 token 数。", least=1)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Workload:
     """Requests of one item, each but the first sent after the reply to the one before it."""
     asked: Mapping[str, Any] = field(default_factory=dict)
     """How text is asked for, for the artifact's block `method`; empty where it is not."""
+    by_line: bool = False
+    """Whether there is an item for each line of a trace, in their order."""
 
     @property
     def most_in_flight(self) -> int | None:
@@ -79,7 +84,7 @@ def workload(
     job: Job,
     *,
     mode: str | None = None,
-    max_tokens: int = 64,
+    max_tokens: int | None = None,
     temperature: float | None = None,
     top_p: float | None = None,
     system: str | None = None,
@@ -87,6 +92,7 @@ def workload(
     extra_body: str | None = None,
     input_tokens: str | None = None,
     tokenizer: str | None = None,
+    trace: TraceLengths | None = None,
     turns: int = 1,
     proxy: str | None = None,
     http2: bool = False,
@@ -96,7 +102,7 @@ def workload(
     Args:
         job: the target, the data and the seed.
         mode: what to ask of the target; None for what it gives, scores where it gives both.
-        max_tokens: most tokens of a reply.
+        max_tokens: most tokens of a reply; None for what the trace says of each, else `MAX_TOKENS`.
         temperature: sampling temperature; None for 0, which is greedy.
         top_p: nucleus mass; None for the server's default.
         system: system message of every request whose data has none.
@@ -104,6 +110,7 @@ def workload(
         extra_body: a JSON object with further fields of every body.
         input_tokens: how many tokens prompts are to have, such as ``1000`` or ``1000..4096``.
         tokenizer: file of the tokenizer that prompts and replies are counted with; None for the server's counts.
+        trace: how long each prompt and its reply are; None where no trace says it. Only texts have lengths.
         turns: requests of a conversation.
         proxy: URL of a proxy; None for none.
         http2: whether to speak HTTP/2.
@@ -123,6 +130,14 @@ def workload(
             where=target.uri,
             hint=_instead(target, chosen, given),
         )
+    if chosen == "scores":
+        trace = None
+    if trace is not None and max_tokens is not None:
+        trace = replace(trace, output_tokens=None)
+    replies = None if trace is None else trace.output_tokens
+    if max_tokens is None:
+        longest = MAX_TOKENS if replies is None else max(replies)
+        max_tokens = max(longest, 1)
     wanted = Wanted(
         max_tokens=max_tokens,
         temperature=0.0 if temperature is None else temperature,
@@ -131,6 +146,7 @@ def workload(
         ignore_eos=ignore_eos,
         extra_body=Wanted.body(extra_body),
         input_tokens=None if input_tokens is None else Lengths.parse(input_tokens),
+        trace=trace,
         tokenizer=None if tokenizer is None else Tokenizer.read(tokenizer),
         turns=turns,
     )
@@ -253,6 +269,7 @@ def _of_endpoint(job: Job, sender: EndpointDriver, texts: Texts, wanted: Wanted,
         in_process=False,
         turns=wanted.turns,
         asked=wanted.to_json(),
+        by_line=wanted.trace is not None,
     )
 
 

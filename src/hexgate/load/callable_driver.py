@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from hexgate.load.sending.layout import NEVER, Outcome
 from hexgate.load.sending.readback import SlotFiles
 from hexgate.load.sending.reading import EMPTY
 from hexgate.load.session import Session
+from hexgate.load.work_folder import WorkFolder
 
 __all__ = ["CallOutcome", "CallableDriver"]
 
@@ -70,11 +70,9 @@ class CallableDriver:
             )
         if errand.shard.plan.turns > 1:
             raise InputError("a model in this process takes no conversations", hint="take out --turns")
-        folder = errand.folder / f"{errand.stem}.work"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        work = WorkFolder(errand.folder, errand.stem)
         try:
-            with _collector_at_rest(), SlotFiles(folder, "worker-0", replies=errand.keep_replies) as files:
+            with _collector_at_rest(), SlotFiles(work.path, "worker-0", replies=errand.keep_replies) as files:
                 session = Session(errand, ran, files)
                 try:
                     self._drive(session)
@@ -84,9 +82,9 @@ class CallableDriver:
                     ran.ended_ns = time.monotonic_ns() - ran.start_ns
                     ran.cpu_s = time.process_time() - ran.cpu_s
                     session.close()
-            ran.files = gather(errand, folder, 1)
+            ran.files = gather(errand, work.path, 1)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            work.remove()
 
     def _drive(self, session: Session) -> None:
         if session.plan.kind is LoadKind.OPEN_LOOP:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hexgate.load.plans.plan import LoadKind, Plan
 from hexgate.load.sending.origin import Origin
 from hexgate.load.sending.talk import write_talks
 from hexgate.load.sending.work import BODY, UNIT, Work
+from hexgate.load.work_folder import WorkFolder
 from hexgate.wire.base import Ask, Dialect, Endpoint
 from hexgate.wire.registry import TEMPLATE, dialect
 
@@ -80,28 +80,19 @@ class EndpointDriver:
             raise InputError("the plan has conversations, and the data has none")
         speaker = dialect(self.endpoint.dialect)
         origin = Origin.parse(self.endpoint.base_url, self.endpoint.headers)
-        asks = [
-            replace(
-                ask,
-                model=ask.model or self.endpoint.model,
-                options={**self.endpoint.options, **ask.options},
-            )
-            for ask in self.asks
-        ]
-        folder = errand.folder.resolve() / f"{errand.stem}.work"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        work = WorkFolder(errand.folder, errand.stem)
+        folder = work.path
         crew: Crew | None = None
         try:
             # They start while the rest is prepared.
             workers = ran.workers = workers_for(errand)
             crew = Crew(errand, folder, workers)
-            heads = _write_bodies(folder, origin, speaker, asks)
+            bodies = _write_bodies(folder, origin, speaker, map(self._whole, self.asks))
             if plan.turns > 1:
-                write_talks(folder, asks, list(self.followups))
-            tasks = [self._work(errand, folder, speaker, asks, worker, workers) for worker in range(workers)]
+                write_talks(folder, list(map(self._whole, self.asks)), list(self.followups))
+            tasks = [self._work(errand, folder, bodies, worker, workers) for worker in range(workers)]
             instants = _write_units(errand, folder, workers)
-            lines = [task.to_line(origin, heads, self.endpoint.secret) for task in tasks]
+            lines = [task.to_line(origin, bodies.heads, self.endpoint.secret) for task in tasks]
             crew.task(lines)
             crew.run(ran, instants)
             told = crew.read()
@@ -120,18 +111,19 @@ class EndpointDriver:
                 crew.end()
             raise
         except BaseException:
-            _remove(crew, folder)
+            _remove(crew, work)
             raise
-        _remove(crew, folder)
+        _remove(crew, work)
 
-    def _work(
-        self, errand: Errand, folder: Path, speaker: Dialect, asks: Sequence[Ask], worker: int, workers: int
-    ) -> Work:
+    def _whole(self, ask: Ask) -> Ask:
+        options = {**self.endpoint.options, **ask.options}
+        return replace(ask, model=ask.model or self.endpoint.model, options=options)
+
+    def _work(self, errand: Errand, folder: Path, bodies: _Bodies, worker: int, workers: int) -> Work:
         plan, place = errand.shard.plan, errand.shard.place
         each, left = divmod(errand.shard.concurrency, workers)
         slots = each + (worker < left)
         is_open = plan.kind is LoadKind.OPEN_LOOP
-        gives_scores = asks[0].inputs is not None
         return Work(
             folder=str(folder),
             worker=worker,
@@ -151,8 +143,8 @@ class EndpointDriver:
             max_unreachable=errand.max_unreachable,
             timeout_s=self.endpoint.timeout_s,
             dialect=_from_anywhere(self.endpoint.dialect),
-            streams=[ask.stream and speaker.streams for ask in asks],
-            inputs=[len(ask.inputs or ()) for ask in asks] if gives_scores else None,
+            streams=bodies.streams,
+            inputs=bodies.inputs,
             classes=self.classes,
             replies=errand.keep_replies,
             token_times=self.token_times,
@@ -218,10 +210,10 @@ def workers_for(errand: Errand) -> int:
     return max(min(cores, useful), 1)
 
 
-def _remove(crew: Crew | None, folder: Path) -> None:
+def _remove(crew: Crew | None, work: WorkFolder) -> None:
     if crew is not None:
         crew.end()
-    shutil.rmtree(folder, ignore_errors=True)
+    work.remove()
 
 
 def _from_anywhere(name: str) -> str:
@@ -238,9 +230,23 @@ def _warm(plan: Plan, slots: int, workers: int) -> int:
     return min(soon, slots or soon, _MOST_WARM)
 
 
-def _write_bodies(folder: Path, origin: Origin, speaker: Dialect, asks: Sequence[Ask]) -> list[bytes]:
-    """Write the bodies of the requests, and give the heads that go before them, which hold the credentials."""
+@dataclass(frozen=True)
+class _Bodies:
+    """The bodies that were written, as a worker is told of them."""
+
+    heads: list[bytes]
+    """What goes before them; they hold the credentials."""
+    streams: list[bool]
+    """Of each data item, whether its reply comes in pieces."""
+    inputs: list[int] | None
+    """Of each, how many rows of scores it asks for; None for a generator."""
+
+
+def _write_bodies(folder: Path, origin: Origin, speaker: Dialect, asks: Iterable[Ask]) -> _Bodies:
+    """Write the bodies of the requests, one after the other: each ask is made once, and not kept."""
     heads: dict[bytes, int] = {}
+    streams: list[bool] = []
+    inputs: list[int] = []
     offset = 0
     with (folder / "bodies").open("wb") as bodies, (folder / "bodies.index").open("wb") as index:
         for ask in asks:
@@ -249,7 +255,10 @@ def _write_bodies(folder: Path, origin: Origin, speaker: Dialect, asks: Sequence
             bodies.write(request.body)
             index.write(BODY.pack(offset, len(request.body), number))
             offset += len(request.body)
-    return list(heads)
+            streams.append(ask.stream and speaker.streams)
+            if ask.inputs is not None:
+                inputs.append(len(ask.inputs))
+    return _Bodies(list(heads), streams, inputs or None)
 
 
 def _write_units(errand: Errand, folder: Path, workers: int) -> DueInstants:

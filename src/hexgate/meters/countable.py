@@ -7,7 +7,7 @@ from typing import Any
 
 from hexgate.meters.base import Domain, Scope
 
-__all__ = ["CONTAINS", "contains", "countable", "doubts"]
+__all__ = ["CONTAINS", "UNSTATED", "contains", "countable", "doubts", "unstated"]
 
 CONTAINS: Mapping[Scope, frozenset[Scope]] = {
     Scope.HOST: frozenset({Scope.BOARD, Scope.MODULE, Scope.PACKAGE, Scope.DRAM, Scope.RAIL, Scope.PSYS}),
@@ -15,6 +15,8 @@ CONTAINS: Mapping[Scope, frozenset[Scope]] = {
     Scope.MODULE: frozenset({Scope.BOARD, Scope.PACKAGE, Scope.RAIL}),
 }
 """What each scope contains."""
+UNSTATED = "the meter's own error is not stated"
+"""Why the uncertainty of a figure is not known, where all else of it is."""
 _IMPORTED = "imported"
 _PART = ("energy of ", "GPU ")
 _NO_PART = "energy of single MIG instances"
@@ -76,6 +78,17 @@ def doubts(domains: Sequence[Domain], unavailable: Sequence[Mapping[str, Any]]) 
                 f"{inner.id} is not in it: it has the scope of {twin.id} and may be the same device"
             )
     return tuple(reasons)
+
+
+def unstated(domains: Sequence[Domain]) -> str | None:
+    """That the error of a sum over these is not known, because a meter states none of its own; None where each does."""
+    silent = [domain for domain in domains if domain.systematic_ratio is None]
+    if not silent:
+        return None
+    remedy = (
+        " (--import-uncertainty takes it)" if any(domain.source == _IMPORTED for domain in silent) else ""
+    )
+    return f"{UNSTATED}: {', '.join(domain.id for domain in silent)}{remedy}"
 
 
 def _covered_by(domain: Domain, domains: Sequence[Domain]) -> Domain | None:

@@ -8,13 +8,9 @@ other trace, so that the energy of a window is computed as for a built-in meter.
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
-from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -22,10 +18,11 @@ from typing import Any
 
 from hexgate.errors import DataError, InputError
 from hexgate.meters.base import Domain, Kind, Scope, Unit
+from hexgate.meters.imported_clock import Clock, instant_ns, iso_ns
 from hexgate.meters.imported_rows import Lines, read_lines, short
 from hexgate.meters.windows import Window
 
-__all__ = ["UNITS", "Anchor", "Clock", "ImportOptions", "Imported", "check_head", "import_trace"]
+__all__ = ["UNITS", "Anchor", "ImportOptions", "Imported", "check_head", "import_trace"]
 
 NAME = "imported"
 MARK = "mark"
@@ -48,32 +45,6 @@ _MOST_OFF_RATIO = 0.01
 _STEP_NS = 50_000_000
 _VALUES = ("energy_j", "power_w")
 _NO_READING = frozenset({"", "nan", "null", "none", "unavailable", "unknown"})
-_INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)?(?:([Zz])|([+-])(\d\d):?(\d\d))"
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MOST_NS = 2**63
-
-
-class Clock(str, Enum):
-    """What the time column of a file counts."""
-
-    ISO = "iso"
-    """Instants as RFC 3339 has them, with ``Z`` or an offset from UTC."""
-    UNIX = "unix"
-    """Seconds since 1970 in UTC."""
-    UNIX_MS = "unix-ms"
-    """Milliseconds since then."""
-    UNIX_NS = "unix-ns"
-    """Nanoseconds since then."""
-    MONOTONIC_NS = "monotonic-ns"
-    """`time.monotonic_ns` of this machine: CLOCK_MONOTONIC on Linux."""
-    SECONDS = "seconds"
-    """Seconds from a start of the file's own."""
-
-
-_SCALES = {Clock.UNIX: 10**9, Clock.UNIX_MS: 10**6, Clock.UNIX_NS: 1, Clock.MONOTONIC_NS: 1}
-_SCALES[Clock.SECONDS] = 10**9
 
 
 @dataclass(frozen=True)
@@ -238,7 +209,7 @@ def _read(path: Path, options: ImportOptions) -> _File:
     latest_ns: int | None = None
     for number, row in lines.rows:
         place = f"{path}:{number}"
-        t_ns = _instant_ns(row.get(columns.time), options.clock, place)
+        t_ns = instant_ns(row.get(columns.time), options.clock, place)
         if latest_ns is not None and t_ns < latest_ns:
             raise DataError("the time is before that of the reading above", where=place)
         latest_ns = t_ns
@@ -271,54 +242,12 @@ def _value(cell: Any, columns: _Columns, place: str) -> float | None:
     return value * columns.factor
 
 
-def _instant_ns(cell: Any, clock: Clock, place: str) -> int:
-    """A cell of the time column in nanoseconds, of whatever the file counts from."""
-    if clock is Clock.ISO:
-        instant = _iso_ns(cell) if isinstance(cell, str) else None
-        if instant is None:
-            raise DataError(
-                "the time is not an instant",
-                where=place,
-                got=short(cell),
-                expected="such as 2026-01-31T12:00:00.5Z, with Z or an offset from UTC",
-                hint="say with --clock what the column counts, if it is something else",
-            )
-        return instant
-    try:
-        text = "NaN" if isinstance(cell, bool) or "_" in str(cell) else str(cell).strip()
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    scale = _SCALES[clock]
-    # Compared twice, because a product beyond all bounds is an error of its own.
-    if not (number.is_finite() and abs(number) < _MOST_NS and abs(number) * scale < _MOST_NS):
-        raise DataError("the time is not a number", where=place, got=short(cell))
-    return int((number * scale).to_integral_value())
-
-
-def _iso_ns(text: str) -> int | None:
-    """Nanoseconds since 1970 of an instant by RFC 3339; None where it is none."""
-    found = _INSTANT.fullmatch(text.strip())
-    if found is None:
-        return None
-    day, clock, fraction, _, sign, hours, minutes = found.groups()
-    try:
-        local = datetime.fromisoformat(f"{day}T{clock}+00:00")
-    except ValueError:
-        return None
-    ahead_s = 3600 * int(hours or 0) + 60 * int(minutes or 0)
-    if ahead_s >= 86_400:
-        return None
-    seconds = (local - _EPOCH) // timedelta(seconds=1) - (-ahead_s if sign == "-" else ahead_s)
-    return seconds * 10**9 + int((fraction or "0").ljust(9, "0"))
-
-
 def _zero_ns(options: ImportOptions) -> int:
     if options.clock is not Clock.SECONDS:
         raise InputError(
             "--clock-start is for seconds of the file's own", got=f"--clock {options.clock.value}"
         )
-    zero = _iso_ns(options.zero or "")
+    zero = iso_ns(options.zero or "")
     if zero is None:
         raise InputError(
             "--clock-start is not an instant",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
 from hexgate.meters.base import Domain
-from hexgate.meters.countable import countable, doubts
+from hexgate.meters.countable import countable, doubts, unstated
 from hexgate.meters.curve import Curve, Trace
 from hexgate.meters.estimate import estimate_energy
 from hexgate.meters.net import Net, net_energy
 from hexgate.meters.summary import summarise_resources
-from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, total
+from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, explained, total
 
 __all__ = ["Recorded", "Usage", "Windows", "figures", "power_lines"]
 
@@ -108,6 +108,8 @@ class Recorded:
     """Why there is no domain of energy, where there is none."""
     watts_per_core: float | None = None
     """Declared watts of one busy core; None for no estimate."""
+    failed: Mapping[str, Sequence[tuple[int, str]]] = field(default_factory=dict)
+    """Their failed reads, by id, as `rows.failed_reads` gives them."""
     unavailable: Sequence[Mapping[str, Any]] = ()
     """What the meters that were asked for could not read, as `base.Unavailable.to_json` writes it."""
 
@@ -171,7 +173,11 @@ class _Energies:
     def of(cls, recorded: Recorded) -> _Energies:
         def within(window: Window | None) -> dict[str, Energy | NotMeasured]:
             return {
-                domain.id: energy_j(recorded.traces.get(domain.id, ()), domain, window)
+                domain.id: explained(
+                    energy_j(recorded.traces.get(domain.id, ()), domain, window),
+                    recorded.failed.get(domain.id, ()),
+                    window,
+                )
                 for domain in recorded.domains
                 if window is not None
             }
@@ -194,7 +200,7 @@ def _total(
         reasons = doubts(recorded.domains, recorded.unavailable)
         gross = replace(gross, degraded=(*gross.degraded, *reasons))
     most = _most_power(recorded, added)
-    block = _block("total", recorded.windows, gross, (before, after), most, missing)
+    block = _block("total", recorded.windows, gross, (before, after), most, unstated(added), missing)
     return {"ids": [domain.id for domain in added], **block}
 
 
@@ -205,7 +211,8 @@ def _domain(
     rests = (energies.before.get(domain.id), energies.after.get(domain.id))
     most = _most_power(recorded, [domain])
     head = {"id": domain.id, "source": domain.source, "label": domain.label, "scope": domain.scope.value}
-    return head | _block(f"domains.{place}", recorded.windows, gross, rests, most, missing)
+    path, silent = f"domains.{place}", unstated([domain])
+    return head | _block(path, recorded.windows, gross, rests, most, silent, missing)
 
 
 def _block(
@@ -214,9 +221,10 @@ def _block(
     gross: Energy | NotMeasured,
     rests: tuple[Energy | NotMeasured | None, Energy | NotMeasured | None],
     most: tuple[float, float] | str,
+    silent: str | None,
     missing: dict[str, str],
 ) -> Json:
-    """Gross and net energy and the power of one domain, or of their total."""
+    """Gross and net energy and the power of one domain, or of their total; `silent` is why its error is not known."""
     net = _net(windows, gross, *rests)
     measured = gross if isinstance(gross, Energy) else None
     most_w, over_s = most if isinstance(most, tuple) and measured else (None, None)
@@ -226,6 +234,10 @@ def _block(
         missing[f"{path}.max_power_w"] = most
     if isinstance(net, str):
         missing[f"{path}.net_energy_j"] = net
+    if silent is not None and measured is not None:
+        missing[f"{path}.uncertainty_j"] = silent
+        if not isinstance(net, str):
+            missing[f"{path}.net_uncertainty_j"] = silent
     return {
         **{name: None if measured is None else getattr(measured, name) for name in _OF_ENERGY},
         "degraded": [] if measured is None else list(measured.degraded),

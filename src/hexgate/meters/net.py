@@ -13,7 +13,7 @@ from typing import ClassVar
 from hexgate.meters.base import Basis
 from hexgate.meters.curve import Window
 from hexgate.meters.validity import Validity
-from hexgate.meters.windows import Energy, NotMeasured
+from hexgate.meters.windows import Energy, NotMeasured, sum_known
 
 __all__ = ["MOST_DRIFT", "IdleLine", "Net", "idle_line", "net_energy"]
 
@@ -62,9 +62,9 @@ class Net:
     """Uncertainty of what belongs to the window at its two ends, as in the gross energy."""
     sampling_j: float
     """Uncertainty of what a gauge did between its samples, as in the gross energy."""
-    sensor_j: float
+    sensor_j: float | None
     """Uncertainty that the sensor declares of itself: it is wrong by the same ratio at work and at rest, so by that
-    ratio of the difference."""
+    ratio of the difference; None where it declares none."""
     idle_j: float
     """Uncertainty of the two idle energies from their own edges and samples, carried to the window's length."""
     drift_j: float
@@ -74,9 +74,14 @@ class Net:
     """Why the figure is worse than it should be; empty where it is good."""
 
     @property
-    def uncertainty_j(self) -> float:
-        """Standard uncertainty of all causes together."""
-        return math.hypot(self.edge_j, self.sampling_j, self.sensor_j, self.idle_j, self.drift_j)
+    def reading_j(self) -> float:
+        """Standard uncertainty of all causes but the sensor's own error."""
+        return math.hypot(self.edge_j, self.sampling_j, self.idle_j, self.drift_j)
+
+    @property
+    def uncertainty_j(self) -> float | None:
+        """Standard uncertainty of all causes together; None where one of them is not known."""
+        return None if self.sensor_j is None else math.hypot(self.reading_j, self.sensor_j)
 
     @property
     def validity(self) -> Validity:
@@ -143,7 +148,11 @@ def net_energy(
         return NotMeasured(gross.domain, (reason,))
     net_j = gross.energy_j - idle.mean_w * window.seconds
     shares = ((idle_before, 1 - idle.after_share), (idle_after, idle.after_share))
-    idle_sensor_w = math.fsum(share * part.sensor_j / part.seconds for part, share in shares)
+    idle_sensor_j = (
+        None if part.sensor_j is None else -share * part.sensor_j / part.seconds * window.seconds
+        for part, share in shares
+    )
+    sensor_j = sum_known([gross.sensor_j, *idle_sensor_j])
     degraded = [
         *gross.degraded,
         *(f"idle before: {reason}" for reason in idle_before.degraded),
@@ -159,7 +168,7 @@ def net_energy(
         idle=idle,
         edge_j=gross.edge_j,
         sampling_j=gross.sampling_j,
-        sensor_j=abs(gross.sensor_j - idle_sensor_w * window.seconds),
+        sensor_j=None if sensor_j is None else abs(sensor_j),
         idle_j=window.seconds
         * math.hypot(
             *(share * math.hypot(part.edge_j, part.sampling_j) / part.seconds for part, share in shares)

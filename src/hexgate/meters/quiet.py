@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from hexgate.meters.base import Domain, Kind
 from hexgate.meters.curve import Curve, Joined, Trace, Window
 from hexgate.meters.validity import worse
-from hexgate.meters.windows import Energy, NotMeasured, Tail, watch
+from hexgate.meters.windows import Energy, NotMeasured, Tail, sensor_j, watch
 
 __all__ = ["MOST_CHANGE", "quiet_energy_j", "quiet_times_s"]
 
@@ -126,7 +126,7 @@ def quiet_energy_j(
             after.carried_s(span.end_ns) * change_w / math.sqrt(3),
         ),
         sampling_j=curve.sampling_j(span.start_ns, span.end_ns),
-        sensor_j=energy * (domain.systematic_ratio or 0.0),
+        sensor_j=sensor_j(energy, domain),
         degraded=tuple(degraded),
         window=span,
         joined=curve.joined.value,

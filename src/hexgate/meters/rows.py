@@ -17,6 +17,7 @@ __all__ = [
     "SERVER_GPU_SERIES",
     "SERVER_METRICS",
     "SERVER_SERIES",
+    "failed_reads",
     "power_row",
     "resources_row",
     "traces",
@@ -83,6 +84,17 @@ def power_row(reading: Reading) -> dict[str, Any]:
     """One reading of an energy domain as one row; a failed one has null and a reason."""
     row: dict[str, Any] = {"t_ns": reading.t_ns, "domain": reading.domain, "value": reading.value}
     return row if reading.value is not None else {**row, "reason": reading.reason}
+
+
+def failed_reads(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, str]]]:
+    """The failed reads of a power file by domain, as (t_ns, reason)."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for row in rows:
+        if row["value"] is None:
+            found.setdefault(str(row["domain"]), []).append(
+                (int(row["t_ns"]), str(row.get("reason") or "not read"))
+            )
+    return found
 
 
 def traces(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, float]]]:

@@ -9,7 +9,7 @@ and are chosen after the fact.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -21,7 +21,19 @@ from hexgate.meters.countable import contains
 from hexgate.meters.curve import Curve, Joined, Trace, Window
 from hexgate.meters.validity import Validity, gaps, uncovered, useless, worse
 
-__all__ = ["Energy", "NotMeasured", "Tail", "Watched", "Window", "energy_j", "total", "watch"]
+__all__ = [
+    "Energy",
+    "NotMeasured",
+    "Tail",
+    "Watched",
+    "Window",
+    "energy_j",
+    "explained",
+    "sensor_j",
+    "sum_known",
+    "total",
+    "watch",
+]
 
 
 @dataclass(frozen=True)
@@ -60,8 +72,8 @@ class Energy:
     """Uncertainty of what belongs to the window at its two ends."""
     sampling_j: float
     """Uncertainty of what a gauge did between its samples; 0 for a counter, which misses nothing."""
-    sensor_j: float
-    """Uncertainty that the sensor declares of itself; 0 where it declares none."""
+    sensor_j: float | None
+    """Uncertainty that the sensor declares of itself; None where it declares none, which is not an error of 0."""
     degraded: tuple[str, ...] = ()
     """Why the figure is worse than it should be; empty where it is good."""
     window: Window | None = None
@@ -75,9 +87,14 @@ class Energy:
     """With quiet edges, the settling after the work, which is a part of the window; else None."""
 
     @property
-    def uncertainty_j(self) -> float:
-        """Standard uncertainty of all causes together."""
-        return math.hypot(self.edge_j, self.sampling_j, self.sensor_j)
+    def reading_j(self) -> float:
+        """Standard uncertainty of edges and sampling alone, without the sensor's own error."""
+        return math.hypot(self.edge_j, self.sampling_j)
+
+    @property
+    def uncertainty_j(self) -> float | None:
+        """Standard uncertainty of all causes together; None where one of them is not known."""
+        return None if self.sensor_j is None else math.hypot(self.reading_j, self.sensor_j)
 
     @property
     def mean_power_w(self) -> float:
@@ -174,7 +191,7 @@ def energy_j(
             _digit_j(domain),
         ),
         sampling_j=curve.sampling_j(window.start_ns, window.end_ns),
-        sensor_j=energy * (domain.systematic_ratio or 0.0),
+        sensor_j=sensor_j(energy, domain),
         degraded=worse(curve, domain, window, period, watched.unseen),
         window=window,
         joined=curve.joined.value,
@@ -182,11 +199,27 @@ def energy_j(
     )
 
 
+def explained(
+    energy: Energy | NotMeasured, failed: Sequence[tuple[int, str]], window: Window
+) -> Energy | NotMeasured:
+    """The same; where there is no energy, with what the sensor last answered in the window instead of a value.
+
+    Args:
+        energy: of one domain.
+        failed: its failed reads, as `rows.failed_reads` gives them.
+        window: the span.
+    """
+    answers = [reason for at_ns, reason in failed if window.start_ns <= at_ns <= window.end_ns]
+    if isinstance(energy, Energy) or not answers:
+        return energy
+    return NotMeasured(energy.domain, (*energy.reasons, f"it could not be read ({answers[-1]})"))
+
+
 def total(domains: Sequence[Domain], energies: Mapping[str, Energy | NotMeasured]) -> Energy | NotMeasured:
     """The sum over domains that do not overlap; not measured if one of them is not.
 
-    The sensors' own errors are added up, because those of like sensors go the same way; the others are
-    independent.
+    The sensors' own errors are added up, because those of like sensors go the same way, and where one of them is not
+    known their sum is not; the others are independent.
 
     Raises:
         InputError: if one domain contains another, or two are of the same device.
@@ -215,12 +248,24 @@ def total(domains: Sequence[Domain], energies: Mapping[str, Energy | NotMeasured
         readings=min(part.readings for part in parts),
         edge_j=math.hypot(*(part.edge_j for part in parts)),
         sampling_j=math.hypot(*(part.sampling_j for part in parts)),
-        sensor_j=math.fsum(part.sensor_j for part in parts),
+        sensor_j=sum_known(part.sensor_j for part in parts),
         degraded=tuple(f"{part.domain}: {reason}" for part in parts for reason in part.degraded),
         joined="+".join(sorted({part.joined for part in parts})),
         update_s=max((part.update_s for part in parts if part.update_s is not None), default=None),
         tail=_tail(parts),
     )
+
+
+def sensor_j(energy_j: float, domain: Domain) -> float | None:
+    """What a sensor declares of its own error in some joules; None where it declares none."""
+    return None if domain.systematic_ratio is None else energy_j * domain.systematic_ratio
+
+
+def sum_known(values: Iterable[float | None]) -> float | None:
+    """The sum of some values; None where one of them is not known."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return math.fsum(known) if len(known) == len(found) else None
 
 
 def _tail(parts: Sequence[Energy]) -> Tail | None:

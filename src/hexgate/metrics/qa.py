@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import Enum
 
-from hexgate.metrics.words import HAN
+from hexgate.metrics.words import HAN, of_usual_width
 
 __all__ = ["TokenVariant", "contains", "exact_match", "token_f1"]
 
@@ -29,7 +29,9 @@ class TokenVariant(str, Enum):
     SQUAD = "squad"
     """Words between spaces, as a bag; lower case, without ASCII punctuation and English articles."""
     CHARACTER_BAG = "character_bag"
-    """Chinese characters and other words, as a bag; lower case, without any punctuation (as MLQA does it)."""
+    """Chinese characters and other words, as a bag; lower case, without any punctuation (as MLQA does it).
+
+    Full and half width are one, as in LITERAL: an input method decides which of 2008 and ２００８ is written."""
     LITERAL = "literal"
     """Words between spaces, as a bag, as they stand: case, signs and points count. For numbers, formulas and code.
 
@@ -81,19 +83,16 @@ def _some(references: Sequence[str]) -> Sequence[str]:
 
 
 def _tokens(text: str, variant: TokenVariant) -> list[str]:
-    if variant is TokenVariant.LITERAL:
-        return unicodedata.normalize("NFC", "".join(map(_of_usual_width, text))).split()
-    lower = text.lower()
     if variant is TokenVariant.SQUAD:
-        plain = "".join(c for c in lower if c not in _ASCII_PUNCTUATION)
+        plain = "".join(c for c in text.lower() if c not in _ASCII_PUNCTUATION)
         return _ARTICLES.sub(" ", plain).split()
-    plain = "".join(c for c in lower if c not in _ASCII_PUNCTUATION and unicodedata.category(c)[0] != "P")
+    usual = of_usual_width(text)
+    if variant is TokenVariant.LITERAL:
+        return usual.split()
+    plain = "".join(
+        c for c in usual.lower() if c not in _ASCII_PUNCTUATION and unicodedata.category(c)[0] != "P"
+    )
     return _PIECES.findall(plain)
-
-
-def _of_usual_width(character: str) -> str:
-    wide = unicodedata.decomposition(character).startswith(("<wide>", "<narrow>"))
-    return unicodedata.normalize("NFKC", character) if wide else character
 
 
 def _f1(a: list[str], b: list[str], variant: TokenVariant) -> float:

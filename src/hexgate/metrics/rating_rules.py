@@ -60,7 +60,7 @@ def _evidence(served: Sequence[Served], form: Form, floor: Floor, scheme: Scheme
         yield Reason(
             "questions",
             f"{questions} questions, at least {least} are needed",
-            f"只有 {questions} 个问题,至少需要 {least} 个",
+            f"只有 {questions} 个问题，至少需要 {least} 个",
         )
     answers = [one for one in served if one.completed]
     n, share = len(answers), f"{scheme.least_scored:.0%}"
@@ -71,7 +71,7 @@ def _evidence(served: Sequence[Served], form: Form, floor: Floor, scheme: Scheme
             yield Reason(
                 "scores",
                 f"{checked} of {n} answers were checked for acceptance, at least {share} are needed",
-                f"{n} 个回答中只有 {checked} 个检验过是否接受,至少需要 {share}",
+                f"{n} 个回答中只有 {checked} 个检验过是否接受，至少需要 {share}",
             )
     if form is Form.GRADED or floor.quality is not None:
         scored = sum(one.quality is not None for one in answers)
@@ -79,7 +79,7 @@ def _evidence(served: Sequence[Served], form: Form, floor: Floor, scheme: Scheme
             yield Reason(
                 "scores",
                 f"{scored} of {n} answers have a score of quality, at least {share} are needed",
-                f"{n} 个回答中只有 {scored} 个有质量评分,至少需要 {share}",
+                f"{n} 个回答中只有 {scored} 个有质量评分，至少需要 {share}",
             )
 
 
@@ -89,7 +89,7 @@ def _ended(served: Sequence[Served], floor: Floor) -> Iterator[Reason]:
         yield Reason(
             "completion",
             f"{len(answers)} of {len(served)} requests were answered, at least {floor.completion:.0%} are needed",
-            f"{len(served)} 次请求中只有 {len(answers)} 次得到回答,至少需要 {floor.completion:.0%}",
+            f"{len(served)} 次请求中只有 {len(answers)} 次得到回答，至少需要 {floor.completion:.0%}",
         )
     if any(one.truncated is None for one in answers):
         yield Reason("truncation_unknown", "it is not known which answers were cut", "不知道哪些回答被截断")
@@ -99,7 +99,7 @@ def _ended(served: Sequence[Served], floor: Floor) -> Iterator[Reason]:
         yield Reason(
             "truncation",
             f"{cut} of {len(answers)} answers were cut, at most {floor.truncation:.0%} may be",
-            f"{len(answers)} 个回答中有 {cut} 个被截断,至多允许 {floor.truncation:.0%}",
+            f"{len(answers)} 个回答中有 {cut} 个被截断，至多允许 {floor.truncation:.0%}",
         )
 
 
@@ -109,7 +109,7 @@ def _floor(
     if least is None:
         return
     if found.value is None:
-        yield Reason(rule, f"{en} is not known, the floor is {least:g}", f"{zh}未知,下限为 {least:g}")
+        yield Reason(rule, f"{en} is not known, the floor is {least:g}", f"{zh}未知，下限为 {least:g}")
         return
     if found.value < least:
         yield Reason(

@@ -17,7 +17,16 @@ from hexgate.platforms.cloud_rules import env_findings, image_findings
 from hexgate.platforms.docker_node_argv import gpus_of, host_path
 from hexgate.platforms.spec import JobSpec, Mode
 
-__all__ = ["FILE", "check_script", "job_block", "read_block", "render_script", "script_findings", "script_of"]
+__all__ = [
+    "FILE",
+    "check_script",
+    "job_block",
+    "joined",
+    "read_block",
+    "render_script",
+    "script_findings",
+    "script_of",
+]
 
 FILE = "run.sh"
 _BEGIN, _END = "# ---- the job", "# ---- end of the job"
@@ -62,8 +71,13 @@ def render_script(spec: JobSpec, platform: str) -> str:
 
 def program(platform: str) -> str:
     """What stands below the job in every run.sh of a platform."""
-    parts = ("common", platform, "main")
-    return "\n".join((_PROGRAMS / f"{name}.sh").read_text("utf-8") for name in parts)
+    own = ("power_mode", platform) if platform == "jetson" else (platform,)
+    return joined(FILE, "shell", "common", *own, "main")
+
+
+def joined(file: str, *parts: str) -> str:
+    """Parts of programs one below the other, as one that calls itself by its file's name."""
+    return "\n".join([f"ME={file}\n", *((_PROGRAMS / f"{name}.sh").read_text("utf-8") for name in parts)])
 
 
 def job_block(spec: JobSpec, platform: str) -> dict[str, str | list[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hexgate.contract.observed import THROTTLING
 from hexgate.report.measure_words import INDICATORS, KEY_FIGURES, indicator_name, label, short_name
+from hexgate.report.measured_reasons import told_reason
 from hexgate.report.strings import text
 from hexgate.report.text import Both, same
 from hexgate.report.view import Finding, IndicatorView, View
@@ -48,7 +49,7 @@ def _of_indicator(indicator: IndicatorView) -> list[Both]:
 def _of_artifact(name: Both, artifact: Mapping[str, Any]) -> list[Both]:
     found = []
     if artifact["status"] != "complete":
-        reason = same((artifact["invalid_reasons"] or [artifact["status"]])[0], 300)
+        reason = told_reason((artifact["invalid_reasons"] or [artifact["status"]])[0], 300)
         status = text(f"status_{artifact['status']}")
         found.append(text("caveat_status", indicator=name, status=status, reason=reason))
     found += _uncertified(name, artifact)

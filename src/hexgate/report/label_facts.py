@@ -159,7 +159,7 @@ def label_facts(rating: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str
         "letter": rating["letter"],
         "letters": rating["letters"],
         "scheme": rating["scheme"],
-        "reference": reference.get("name"),
+        "reference": reference.get("name", about.get("reference")),
         "reference_joules": reference.get("joules_per_accepted"),
         "floor": _floor(rating["floor"]),
         "refusals": [{"en": one["en"], "zh": one["zh"]} for one in rating["refusals"]],

@@ -76,7 +76,7 @@ def time_chart(
     drawing = Drawing(_WIDTH, frame.bottom + 36, title[lang], _said(lines, lang))
     frame.y_axis(drawing, nice_ticks(0.0, most * 1.06), y, axis)
     for line in reversed(shown) if stacked else shown:
-        for points in _runs(line, x, y):
+        for points in _runs(line, x, y, last_s):
             if stacked:
                 base = [(points[0][0], frame.bottom), *points, (points[-1][0], frame.bottom)]
                 drawing.path(base, f"c-layer {line.style}")
@@ -139,8 +139,11 @@ def _layers(lines: Sequence[Line]) -> list[Line]:
     return layers
 
 
-def _runs(line: Line, x: _Scale, y: _Scale) -> Iterator[list[_Point]]:
-    """The stretches of a line without a gap, as points."""
+def _runs(line: Line, x: _Scale, y: _Scale, last_s: float) -> Iterator[list[_Point]]:
+    """The stretches of a line without a gap, as points from zero to the end of the axis.
+
+    What was sampled in bins of its own begins before the load and ends after it.
+    """
     steps = len(line.values) <= _MOST_STEPS
     pairs = enumerate(line.values)
     for is_gap, group in itertools.groupby(pairs, key=lambda pair: pair[1] is None):
@@ -150,11 +153,13 @@ def _runs(line: Line, x: _Scale, y: _Scale) -> Iterator[list[_Point]]:
         points: list[_Point] = []
         for place_, value in run:
             start = line.begin_s + place_ * line.step_s
-            if steps or len(run) == 1:
-                points += [(x(start), y(value)), (x(start + line.step_s), y(value))]
-            else:
-                points.append((x(start + line.step_s / 2), y(value)))
-        yield _thinned(points)
+            middle, stop = start + line.step_s / 2, start + line.step_s
+            if (steps or len(run) == 1) and start < last_s and stop > 0.0:
+                points += [(x(max(start, 0.0)), y(value)), (x(min(stop, last_s)), y(value))]
+            elif not steps and len(run) > 1 and 0.0 <= middle <= last_s:
+                points.append((x(middle), y(value)))
+        if points:
+            yield _thinned(points)
 
 
 def _thinned(points: list[_Point]) -> list[_Point]:

@@ -195,6 +195,11 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ("variation of the gaps", "间隔变异系数"),
     ("correlation of a gap with the next", "相邻间隔的相关"),
     ("variance over mean of counts", "计数的方差均值比"),
+    # load/measures/waits.py
+    (
+        "{beyond} of {sent} requests waited for a slot for longer than the time-out of {timeout} s, up to {most} s, and were sent all the same: the time-out counts from the slot, the latency from due; allow more in flight, or ask for a lower rate",
+        "{sent} 个请求中有 {beyond} 个等待空位的时间超过超时 {timeout} 秒，最长 {most} 秒，但仍被发送：超时自取得空位起算，延迟自应发时刻起算；请提高在途上限，或降低速率",
+    ),
     # load/measures/server_times.py
     (
         "{loading} of {replies} replies include the loading of the model by the server's own account, up to {most} ms: they are in every figure; send a warm-up, or let the server keep the model",

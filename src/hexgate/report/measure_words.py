@@ -283,7 +283,10 @@ WORDS: dict[str, dict[str, tuple[str, str, str]]] = {
         "energy_uncertainty_j": (
             "Uncertainty of energy",
             "能量不确定度",
-            "由窗口边沿与传感器引起的 energy_j 标准不确定度。",
+            (
+                "由窗口边沿、采样与传感器引起的 energy_j 标准不确定度；"
+                "任一测量表未说明自身误差时为空，此时能量不能作为合格证明。"
+            ),
         ),
         "net_energy_j": (
             "Net energy",

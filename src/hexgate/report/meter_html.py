@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from hexgate.report.load_charts import Line, time_chart
 from hexgate.report.load_words import word as load_word
-from hexgate.report.meter_rows import Row, rows, scope_word, shown
+from hexgate.report.meter_rows import Row, joules, rows, scope_word, shown
 from hexgate.report.meter_sentences import told
 from hexgate.report.meter_words import word
 from hexgate.report.text import Both, Lang, clean, same
@@ -70,7 +70,7 @@ def _headline(document: Json) -> Both:
     total = document["total"]
     if total is None or total["energy_j"] is None:
         return word("no_energy")
-    return word("joules", value=shown(total["energy_j"], total["uncertainty_j"]))
+    return joules(total)
 
 
 def _styled(found: list[Row]) -> list[tuple[Both, Both, str]]:

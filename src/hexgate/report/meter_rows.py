@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from hexgate.report.meter_words import WORDS, word
 from hexgate.report.numbers import THIN, number
 from hexgate.report.text import Both, same
 
-__all__ = ["Row", "rows", "scope_word", "shown"]
+__all__ = ["Row", "joules", "rows", "scope_word", "shown"]
 
 Json = Mapping[str, Any]
 
@@ -58,6 +59,18 @@ def shown(value: float, spread: float | None = None) -> str:
     return f"{figure} ± {doubt}".replace(THIN, "")
 
 
+def joules(block: Json) -> Both:
+    """Energy of a block that has it, with its uncertainty; where a meter states no error, with what else is known."""
+    if block["uncertainty_j"] is not None:
+        return word("joules", value=shown(block["energy_j"], block["uncertainty_j"]))
+    known_j = math.hypot(block["edge_j"], block["sampling_j"])
+    return word(
+        "joules_unstated",
+        value=number(block["energy_j"], spread=known_j).replace(THIN, ""),
+        known=shown(float(f"{known_j:.2g}")),
+    )
+
+
 def _ending(document: Json, _missing: Json) -> Iterator[Row]:
     if document["signal"] is not None:
         yield Row(word("ended"), word("by_signal", signal=document["signal"], code=document["exit_code"]))
@@ -91,7 +104,7 @@ def _energy(document: Json, missing: Json) -> Iterator[Row]:
 def _gross(block: Json, path: str, missing: Json) -> Both:
     if block["energy_j"] is None:
         return _reason(missing[f"{path}.energy_j"])
-    value = word("joules", value=shown(block["energy_j"], block["uncertainty_j"]))
+    value = joules(block)
     # What is said of a part stands with the part.
     parts = tuple(f"{name}: " for name in block.get("ids", ()))
     return _remarked(value, [reason for reason in block["degraded"] if not reason.startswith(parts)])
@@ -100,11 +113,14 @@ def _gross(block: Json, path: str, missing: Json) -> Both:
 def _net(total: Json, missing: Json) -> Both:
     if total["net_energy_j"] is None:
         return _reason(missing["total.net_energy_j"])
-    return word(
+    value = word(
         "net_value",
         value=shown(total["net_energy_j"], total["net_uncertainty_j"]),
         idle=shown(total["idle_power_w"]),
         drift=f"{100 * total['idle_drift_ratio']:.2f}",
+    )
+    return _remarked(
+        value, [missing["total.net_uncertainty_j"]] if total["net_uncertainty_j"] is None else []
     )
 
 
@@ -112,7 +128,8 @@ def _power(document: Json, missing: Json) -> Iterator[Row]:
     total = document["total"]
     if total is None or total["energy_j"] is None:
         return
-    spread_w = total["uncertainty_j"] / document["duration_s"]
+    spread_j = total["uncertainty_j"]
+    spread_w = None if spread_j is None else spread_j / document["duration_s"]
     mean = word("mean_power", value=shown(total["mean_power_w"], spread_w))
     if total["max_power_w"] is None:
         most = _reason(missing["total.max_power_w"])

@@ -58,6 +58,7 @@ METER_SENTENCES: tuple[tuple[str, str], ...] = (
         "the counter showed one value for {shown} s, where it is refreshed every {update} s",
         "计数器有 {shown} 秒显示同一个值，而它每 {update} 秒刷新一次",
     ),
+    ("it could not be read ({reason*})", "无法读取（{reason}）"),
     # meters/countable.py
     (
         "{part} is not in it: whether it is a part of {whole} is not known",
@@ -69,6 +70,12 @@ METER_SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     ("energy of {part} is not in it ({reason*})", "未计入 {part} 的能量（{reason}）"),
     ("{part} is not in it ({reason*})", "未计入 {part}（{reason}）"),
+    ("the meter's own error is not stated", "电表自身的误差未声明"),
+    (
+        "the meter's own error is not stated: {names*} (--import-uncertainty takes it)",
+        "电表自身的误差未声明：{names}（可用 --import-uncertainty 给出）",
+    ),
+    ("the meter's own error is not stated: {names*}", "电表自身的误差未声明：{names}"),
     # meters/net.py
     (
         "idle before and after differ too much ({before} W and {after} W)",

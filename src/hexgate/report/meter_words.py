@@ -31,6 +31,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     # their values
     "seconds": ("{value} seconds", "{value} 秒"),
     "joules": ("{value} joules", "{value} 焦耳"),
+    "joules_unstated": (
+        "{value} joules (± {known} and the meter's own error, which is not stated)",
+        "{value} 焦耳（± {known}，另有电表自身误差，未声明）",
+    ),
     "watts": ("{value} watts", "{value} 瓦"),
     "of": ("{value}, {what}", "{value}，{what}"),
     "part": (

@@ -13,6 +13,7 @@ from hexgate.gate.reason_codes import ReasonCode
 from hexgate.gate.reasons import Reason, render
 from hexgate.report.headline import deciding, headline, next_step
 from hexgate.report.measure_words import INDICATORS, KEY_FIGURES, label
+from hexgate.report.measured_reasons import in_chinese
 from hexgate.report.numbers import number_of
 from hexgate.report.shown import n_of
 from hexgate.report.strings import text
@@ -22,6 +23,8 @@ from hexgate.report.view import Finding, IndicatorView, Requirement, RuleView, V
 __all__ = ["reason_text", "see"]
 
 _N = re.compile("n = [0-9\u202f]+")
+_OF_ARTIFACT = frozenset({ReasonCode.STATUS, ReasonCode.VALUE_MISSING, ReasonCode.UNCERTIFIED})
+"""Reasons whose fact `why` is what an artifact says of itself, in English."""
 
 
 def see(verdict: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]]) -> View:
@@ -95,15 +98,24 @@ def reason_text(reason: Any) -> Both:
     chinese = reason.get("text_zh")
     code = reason.get("code")
     if code in {each.value for each in ReasonCode} and not (english and chinese):
-        known = Reason(ReasonCode(code), reason.get("params") or {})
+        params = reason.get("params") or {}
+        known = Reason(ReasonCode(code), params)
         try:
-            english, chinese = english or render(known, "en"), chinese or render(known, "zh")
+            english, chinese = english or render(known, "en"), chinese or _in_chinese(known)
         except KeyError:
             # A later minor version's reason may have facts under other names; its English still holds.
             english = english or str(code)
     if english is None:
         return same(code or dict(reason))
     return Both(clean(english, 1000), clean(chinese or english, 1000))
+
+
+def _in_chinese(reason: Reason) -> str:
+    """A reason in Chinese, with what an artifact says of itself."""
+    why = reason.params.get("why")
+    if reason.code in _OF_ARTIFACT and isinstance(why, str):
+        reason = Reason(reason.code, {**reason.params, "why": in_chinese(why).rstrip("。")})
+    return render(reason, "zh")
 
 
 def _rule(rule: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], near: _Near) -> RuleView:

@@ -79,8 +79,8 @@ class Drawing:
         """The whole SVG."""
         title, description = escape(self.title), escape(self.description)
         head = (
-            f'<svg class="{style}" viewBox="0 0 {_n(self.width)} {_n(self.height)}" role="img"'
-            f' aria-label="{title}"><title>{title}</title>'
+            f'<svg class="{style}" viewBox="0 0 {_n(self.width)} {_n(self.height)}" role="img">'
+            f"<title>{title}</title>"
         )
         tail = f"<desc>{description}</desc>" if description else ""
         return Markup(head + tail + "".join(self.parts) + "</svg>")  # noqa: S704 every text in it is escaped

@@ -44,13 +44,16 @@ class Twins:
             return self._exact[sentence]
         if len(sentence) > _MOST:
             return None
+        several = _NEXT.split(sentence)
+        known = [self.chinese(one) for one in several] if len(several) > 1 else []
+        # First: a gap for any text would else reach from one sentence into another.
+        if known and all(known):
+            return "".join(one for one in known if one)
         for pattern, chinese in self._gapped:
             if (found := pattern.fullmatch(sentence)) is not None:
                 parts = {name: self._part(part) for name, part in found.groupdict().items()}
                 return chinese.format(**parts)
-        several = _NEXT.split(sentence) if partly else []
-        known = [self.chinese(one) for one in several] if len(several) > 1 else []
-        if not any(known):
+        if not partly or not any(known):
             return None
         return "".join(found or f"{one} " for found, one in zip(known, several, strict=True))
 

@@ -18,9 +18,10 @@ from hexgate.study.edge.llama_process import LlamaProcess
 from hexgate.study.servers import LlamaServer, OllamaServer, OpenAIServer, Server
 from hexgate.study.spec import Cold, ModelSpec, Spec
 from hexgate.study.spec_file import model_address
+from hexgate.targets.address import Address
 from hexgate.targets.http_client import Failure, HttpClient, authorization
 from hexgate.targets.options import OpenOptions
-from hexgate.targets.probe import probe
+from hexgate.targets.probe import Served, probe
 from hexgate.wire.payload import BadPayload, load_object
 from hexgate.wire.registry import dialect
 
@@ -93,7 +94,7 @@ def open_model(model: ModelSpec, spec: Spec) -> Opened:
     client = HttpClient(address.base_url, headers, spec.timeout_s, key)
     root = HttpClient(_origin(address.base_url), headers, spec.timeout_s, key)
     try:
-        served = probe(address, client, model.model, key_env=model.api_key_env)
+        served = _probed(address, client, model)
         line = Line(client, dialect(address.dialect), key)
         further = _merged(spec.request.options, model.options)
         server = _server(address.dialect, line, root, served.model, spec, further)
@@ -103,6 +104,17 @@ def open_model(model: ModelSpec, spec: Spec) -> Opened:
         root.close()
         raise
     return Opened(line, root, server, served.model, address.base_url, tuple(served.warnings))
+
+
+def _probed(address: Address, client: HttpClient, model: ModelSpec) -> Served:
+    """What the server says it serves; a study has its models' names in a file and not in an option."""
+    try:
+        return probe(address, client, model.model, key_env=model.api_key_env)
+    except InputError as error:
+        if "--model-name" in (error.hint or ""):
+            error.hint = "name one of the server's models: the key model of this model in the study's file"
+        error.where = error.where or f"{model.name} at {address.uri}"
+        raise
 
 
 def _open_file(model: ModelSpec, spec: Spec) -> Opened:

@@ -144,10 +144,20 @@ def _records(
     marks: Marks,
 ) -> tuple[Mapping[str, Any], ...]:
     newest: dict[str, Mapping[str, Any]] = {}
+    seen: dict[str, str] = {}
     if (folder / RUNS).exists():
-        newest = {row["run_id"]: row for row in read_lines(folder / RUNS)}
+        newest = {row["run_id"]: _shared(row, seen) for row in read_lines(folder / RUNS)}
     return tuple(
-        full_record(row, head, visits.get(row["visit"]), marks.of(row))
+        _shared(full_record(row, head, visits.get(row["visit"]), marks.of(row)), seen)
         for run in plan.runs
-        if (row := newest.get(run.run_id)) is not None
+        if (row := newest.pop(run.run_id, None)) is not None
     )
+
+
+def _shared(value: Any, seen: dict[str, str]) -> Any:
+    """The value with one object for all texts that are equal: names, prompts and reasons stand in each record."""
+    if isinstance(value, str):
+        return seen.setdefault(value, value)
+    if isinstance(value, dict):
+        return {seen.setdefault(name, name): _shared(one, seen) for name, one in value.items()}
+    return [_shared(one, seen) for one in value] if isinstance(value, list) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hexgate.meters.countable import UNSTATED
 from hexgate.study.asking import Asked
 from hexgate.study.design import Run
 from hexgate.study.spec import Cold
@@ -81,6 +82,8 @@ def run_record(
     missing: dict[str, str] = {f"system_metrics.{name}": why for name, why in system[1].items()}
     if energy_reason is not None:
         missing["energy.gross_j"] = energy_reason
+    elif energy["uncertainty_j"] is None:
+        missing["energy.uncertainty_j"] = UNSTATED
     own = {
         "latency_seconds": _seconds(stamps.sent_ns, stamps.end_ns) if ok else None,
         "first_token_seconds": _seconds(stamps.sent_ns, stamps.first_token_ns) if ok else None,
@@ -170,6 +173,8 @@ def full_record(
     energy = {**record["energy"], **{name: net.get(name) for name in names}}
     if energy["net_j"] is None:
         missing["energy.net_j"] = missing.get("energy.gross_j") or str(net.get("reason"))
+    elif energy["net_uncertainty_j"] is None:
+        missing["energy.net_uncertainty_j"] = UNSTATED
     configuration: Mapping[str, Any] = visit.get("configuration") or {}
     environment: Mapping[str, Any] = visit.get("environment") or {}
     request = head["spec"]["request"]

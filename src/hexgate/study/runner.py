@@ -162,6 +162,7 @@ class _Study:
         self._call = max(calls, default=0) + 1
         self._spent_s = sum(calls.values())
         self._spent_j = sum(entry.energy_j or 0.0 for entry in ledger.entries.values())
+        self._told: set[str] = set()
         self._total = 0
         self.made = 0
         """Runs of this call."""
@@ -272,6 +273,7 @@ class _Study:
             note_visit=self._note_visit,
             keep=keep,
             tell=self._tell,
+            tell_once=self._tell_once,
             rapl_root=self._carrying.rapl_root,
         )
         try:
@@ -333,6 +335,12 @@ class _Study:
     def _tell(self, line: str) -> None:
         with self._guard:
             self._progress.note(line)
+
+    def _tell_once(self, line: str) -> None:
+        with self._guard:
+            if line not in self._told:
+                self._told.add(line)
+                self._progress.note(line)
 
 
 def _is_asked(run: Run, carrying: Carrying) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hexgate.contract.canonical import canonical_bytes, sha256_bytes
+from hexgate.contract.canonical import canonical_bytes
 from hexgate.contract.provenance import utc_now
 from hexgate.errors import EvidenceError, TargetFailed
 from hexgate.meters.base import METERS
@@ -22,17 +22,15 @@ from hexgate.study.energy import RunEnergy, idle_energy, net_block, scales_of, t
 from hexgate.study.lines import write_whole
 from hexgate.study.opening import Opened, is_here, open_model
 from hexgate.study.record import run_record
+from hexgate.study.requests import ask_of, cold_start, nonce_of, warm_up_once
 from hexgate.study.servers import Wait
 from hexgate.study.spec import Clean, Cold, ModelSpec, Quiet, Spec
 from hexgate.study.watching import Watch
 from hexgate.targets.http_client import Failure
 from hexgate.targets.probe import failed
-from hexgate.wire.base import Ask
 
 __all__ = ["Around", "carry_out_visit"]
 
-_WARM_UP_PROMPT = "Name the days of the week, and say one sentence about each."
-_WARM_UP_TOKENS = 64
 _SETTLE_S = 1.0
 """What has worked until now comes to rest before its idle is measured."""
 _MOST_SILENT = 3
@@ -63,6 +61,8 @@ class Around:
     """Keeps the record of a run, with the begin of its visit."""
     tell: Callable[[str], None]
     """Tells the person who watches one line."""
+    tell_once: Callable[[str], None]
+    """The same, unless it was told in an earlier visit of this call."""
     rapl_root: Path | None = None
     """Root of the powercap tree, where it is not the kernel's own."""
 
@@ -147,9 +147,11 @@ def _watch(recorder: Recorder, model: ModelSpec, around: Around, *, here: bool) 
     if recorder.failure is not None:
         around.tell(recorder.failure)
     scales = scales_of(recorder.domains, recorder.unavailable, model.domains, here=here, shared=around.shared)
+    if scales.lack is not None:
+        around.tell_once(f"{model.name}: no energy is measured: {scales.lack}")
     quiet = around.spec.quiet
     if quiet is not None and (why := too_short_quiet(scales, quiet)) is not None:
-        around.tell(why)
+        around.tell_once(why)
     return Watch(recorder, scales)
 
 
@@ -173,8 +175,8 @@ def _begin(
     options = opened.server.options(spec.cold)
     quiet = spec.quiet if watch.scales.lack is None else None
     going = _Going(visit, visit_id, opened, configuration, options, watch, {}, {}, quiet)
-    warm_up = [_warm_up(going, spec, number) for number in range(spec.warmup)]
-    degraded = _cold_start(warm_up)
+    warm_up = [warm_up_once(opened, options, spec, f"{visit_id}/{number}") for number in range(spec.warmup)]
+    degraded = cold_start(warm_up)
     for line in degraded:
         around.tell(f"{visit.model}: {line}")
     lack = watch.scales.lack
@@ -234,14 +236,6 @@ def _refuse_another(
     )
 
 
-def _cold_start(warm_up: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What to say where a model was not warmed up as planned."""
-    failures = [str(one["failure"]) for one in warm_up if one["failure"] is not None]
-    if not failures:
-        return ()
-    return (f"{len(failures)} of {len(warm_up)} warm-up requests failed ({failures[0]})",)
-
-
 def _between_idles(going: _Going, around: Around) -> None:
     """The runs, the idle after them, and the end of the visit, which is kept however it comes."""
     spec = around.spec
@@ -288,9 +282,9 @@ def _run(going: _Going, run: Run, around: Around) -> tuple[Asked, dict[str, Any]
     attempt = around.attempt(run.run_id)
     nonce = None
     if spec.cold is Cold.NONCE:
-        nonce = _nonce(f"{run.run_id}/{attempt}/{going.visit_id}/{time.time_ns()}")
+        nonce = nonce_of(f"{run.run_id}/{attempt}/{going.visit_id}")
     started_at = utc_now()
-    asked = ask_once(going.opened.line, _ask(going, spec, run, nonce))
+    asked = ask_once(going.opened.line, ask_of(run, going.opened.served_model, going.options, spec, nonce))
     if going.quiet is not None:
         around.wait(going.quiet.after_s)
     stamps = asked.stamps
@@ -314,44 +308,6 @@ def _run(going: _Going, run: Run, around: Around) -> tuple[Asked, dict[str, Any]
         degraded=going.degraded,
     )
     return asked, record
-
-
-def _ask(going: _Going, spec: Spec, run: Run, nonce: str | None) -> Ask:
-    request, cell = spec.request, run.cell
-    # In front of all that the model reads: a cache of prompts compares from the beginning.
-    front = "" if nonce is None else f"[{nonce}]\n"
-    system = None if cell.system is None else front + cell.system
-    return Ask(
-        prompt=cell.prompt if system is not None else front + cell.prompt,
-        system=system,
-        model=going.opened.served_model,
-        max_tokens=cell.max_tokens,
-        temperature=request.temperature,
-        top_p=request.top_p,
-        seed=request.seed,
-        stop=request.stop,
-        options=going.options,
-    )
-
-
-def _warm_up(going: _Going, spec: Spec, number: int) -> dict[str, Any]:
-    """One request that is told apart from the runs."""
-    ask = Ask(
-        prompt=f"[{_nonce(f'{going.visit_id}/{number}/{time.time_ns()}')}]\n{_WARM_UP_PROMPT}",
-        model=going.opened.served_model,
-        max_tokens=min(_WARM_UP_TOKENS, spec.request.max_tokens),
-        temperature=spec.request.temperature,
-        top_p=spec.request.top_p,
-        seed=spec.request.seed,
-        options=going.options,
-    )
-    asked = ask_once(going.opened.line, ask)
-    stamps, failure = asked.stamps, asked.failure
-    return {
-        "latency_seconds": (stamps.end_ns - stamps.sent_ns) / 1e9 if failure is None else None,
-        "output_tokens": asked.usage.output_tokens,
-        "failure": None if failure is None else f"{failure.kind}: {failure.detail}",
-    }
 
 
 def _end(going: _Going, idle_after: Window | None, cut: str | None) -> dict[str, Any]:
@@ -394,7 +350,3 @@ def _watts(idle: Energy | NotMeasured) -> float | None:
 
 def _span(window: Window) -> dict[str, int]:
     return {"start_ns": window.start_ns, "end_ns": window.end_ns}
-
-
-def _nonce(text: str) -> str:
-    return sha256_bytes(text.encode())[:12]

@@ -233,7 +233,9 @@ def open_endpoint(uri: str, options: OpenOptions) -> EndpointTarget:
             "both the URL and --api-key-env give credentials", where=address.uri, hint="take one of them out"
         )
     card = read_card(options.card) if options.card else Card()
-    headers = authorization(key, address.userinfo)
+    spoken = dialect(address.dialect)
+    # Of all dialects only a template may name a header of its own.
+    headers = authorization(key, address.userinfo, key_header=getattr(spoken, "key_header", None))
     secret = key if key is not None else (address.userinfo or (None, None))[1]
     client = HttpClient(address.base_url, headers, options.timeout_s, secret or None)
     try:
@@ -241,7 +243,6 @@ def open_endpoint(uri: str, options: OpenOptions) -> EndpointTarget:
     except BaseException:
         client.close()
         raise
-    spoken = dialect(address.dialect)
     labels = options.labels or card.labels or served.labels
     shape = options.input_shape or card.input_shape or served.input_shape
     where = address.uri

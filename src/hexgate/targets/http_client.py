@@ -49,10 +49,18 @@ class Answer:
     """The body."""
 
 
-def authorization(key: str | None, userinfo: tuple[str, str] | None) -> dict[str, str]:
-    """The headers that carry an API key, or user and password; empty without either."""
+def authorization(
+    key: str | None, userinfo: tuple[str, str] | None, *, key_header: str | None = None
+) -> dict[str, str]:
+    """The headers that carry an API key, or user and password; empty without either.
+
+    Args:
+        key: the API key.
+        userinfo: user and password.
+        key_header: the header that holds the key and nothing else; None for a bearer's.
+    """
     if key is not None:
-        return {"authorization": f"Bearer {key}"}
+        return {"authorization": f"Bearer {key}"} if key_header is None else {key_header: key}
     if userinfo is not None:
         return {"authorization": "Basic " + base64.b64encode(":".join(userinfo).encode()).decode("ascii")}
     return {}

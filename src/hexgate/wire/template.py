@@ -41,6 +41,8 @@ class TemplateDialect:
         """Whether replies come in pieces."""
         self.ends_with = template.done.encode() if template.done is not None else None
         """The text of the last event, where there is one."""
+        self.key_header = template.key_header
+        """The header that holds the key alone; None for the usual one."""
         self._template = template
 
     @classmethod

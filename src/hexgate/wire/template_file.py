@@ -39,6 +39,7 @@ _KEYS = (
     "method",
     "path",
     "headers",
+    "key_header",
     "body",
     "stream",
     "done",
@@ -66,6 +67,8 @@ class Template:
     """Path under the endpoint's base URL, maybe with a query; ``{model}`` in it is the model's name."""
     headers: Mapping[str, str]
     """Headers of every request."""
+    key_header: str | None
+    """The header that holds the key and nothing else; None for ``authorization`` with ``Bearer`` before it."""
     body: Any
     """The body as JSON, with placeholders."""
     stream: str
@@ -125,10 +128,12 @@ def read_template(file: str) -> Template:
             where=file,
             expected='such as "text": "reply"',
         )
+    headers = _headers(fields.get("headers", {}), file)
     return Template(
         method=method,
         path=path,
-        headers=_headers(fields.get("headers", {}), file),
+        headers=headers,
+        key_header=_key_header(fields, headers, file),
         body=fields["body"],
         stream=stream,
         done=None if done is None else done.strip(),
@@ -211,11 +216,26 @@ def _headers(headers: Any, file: str) -> dict[str, str]:
                 "a credential does not belong in a file",
                 where=file,
                 got=name,
-                hint="name the environment variable that holds the key with --api-key-env",
+                hint=f"name the header as key_header ({name.lower()}), and the environment variable that holds the key "
+                "with --api-key-env",
             )
         if name.lower() in _OURS:
             raise InputError("a header that hexgate writes itself", where=file, got=name)
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _key_header(fields: Mapping[str, Any], headers: Mapping[str, str], file: str) -> str | None:
+    name = _text(fields, "key_header", file)
+    if name is None:
+        return None
+    if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS | headers.keys():
+        raise InputError(
+            "key_header is not the name of a header that a key can stand in",
+            where=file,
+            got=repr(name)[:100],
+            expected="such as x-api-key, and none of headers",
+        )
+    return name.lower()
 
 
 def _named(value: Any, file: str) -> set[str]:

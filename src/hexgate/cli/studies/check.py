@@ -18,7 +18,7 @@ from hexgate.study.checks.checked import Check, Status, Violation
 from hexgate.study.checks.checks import CHECKS, Checks, check_study
 from hexgate.study.reading import read_study
 
-__all__ = ["command", "levels_of", "names_of", "told", "violations"]
+__all__ = ["command", "levels_of", "names_of", "told", "verdict"]
 
 _SHOWN = 20
 _OF_A_KIND = 3
@@ -35,9 +35,19 @@ def levels_of(value: str | None) -> tuple[str, ...] | None:
     return None if value is None else names_of(value)
 
 
-def violations(count: int) -> str:
-    """So many violations, in words."""
+def _violations(count: int) -> str:
     return text("1 violation" if count == 1 else f"{count} violations", f"{count} 处不符合")
+
+
+def verdict(checks: Checks) -> str:
+    """What does not hold, and what nobody could see, in words."""
+    parts = [_violations(checks.violations)]
+    for status in (Status.NOT_MADE, Status.NOT_STATED):
+        count = sum(check.status is status for check in checks.checks)
+        if count:
+            checks_in_words = text("1 check" if count == 1 else f"{count} checks", f"{count} 项检查")
+            parts.append(f"{checks_in_words}{text(' ', '')}{_status(status)}")
+    return text(", ", "，").join(parts)
 
 
 def _status(status: Status) -> str:
@@ -45,6 +55,7 @@ def _status(status: Status) -> str:
     return {
         Status.OK: text("ok", "通过"),
         Status.VIOLATED: text("violated", "不符合"),
+        Status.NOT_STATED: text("not stated", "未说明"),
         Status.NOT_MADE: text("not made", "未能执行"),
         Status.NOT_APPLICABLE: text("not applicable", "不适用"),
         Status.LEFT_OUT: text("left out", "已排除"),
@@ -135,7 +146,7 @@ def command(
 
 
 def _concluded(checks: Checks) -> str:
-    found = violations(checks.violations)
+    found = verdict(checks)
     return text(
         f"{checks.planned} runs planned, {checks.over} over, {checks.failed} failed; {found}",
         f"计划 {checks.planned} 次运行，已完成 {checks.over} 次，失败 {checks.failed} 次；{found}",
@@ -146,7 +157,7 @@ def _seen(check: Check) -> str:
     if check.reason is not None:
         return error_words(check.reason)
     if check.violations:
-        count = violations(len(check.violations))
+        count = _violations(len(check.violations))
         return text(f"{count}, {check.looked_at} looked at", f"{count}，共查 {check.looked_at} 项")
     return text(f"{check.looked_at} looked at", f"共查 {check.looked_at} 项")
 
@@ -180,12 +191,12 @@ def _found(one: Violation) -> str:
 
 def _listed(check: Check, row: Mapping[str, Any]) -> str | None:
     """A line of what a check saw and does not judge, where a person asks for it."""
-    if check.name == "rising" and row.get("judged") is False:
+    if check.name == "rising" and row.get("judged") is False and row["n"]:
         model, level, last = row["model"], row["level"], row["compared_with"]
         longer, shorter = row["longer"], row["not_longer"]
         return text(
-            f"{model} {level}, not judged: longer than {last} in {longer} runs, not longer in {shorter}",
-            f"{model} {level}（不作判断）：比 {last} 长 {longer} 次，不更长 {shorter} 次",
+            f"{model} {level}, not judged: longer than {last} for {longer} of {longer + shorter} prompts",
+            f"{model} {level}（不作判断）：{longer + shorter} 个提示词中有 {longer} 个比 {last} 长",
         )
     if check.name == "configurations" and row["not_stated"]:
         names = ", ".join(row["not_stated"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hexgate.cli.language import text
-from hexgate.cli.studies.check import levels_of, names_of, violations
+from hexgate.cli.studies.check import levels_of, names_of, verdict
 from hexgate.cli.studies.options import FOLDER, SPEC
 from hexgate.cli.studies.summary import summary_text
 from hexgate.contract.canonical import NotStrictJson, parse_strict
@@ -25,6 +25,7 @@ from hexgate.study.exports.export_files import (
     write_texts,
 )
 from hexgate.study.exports.places import places
+from hexgate.study.exports.staging import STAGE, put_in_place, staged
 from hexgate.study.exports.workbooks import WORKBOOKS, workbooks
 from hexgate.study.lines import write_whole
 from hexgate.study.reading import Reading, read_study
@@ -108,7 +109,9 @@ def _refuse_others(reading: Reading, out: Path) -> None:
         raise InputError(f"the folder of --out cannot be read ({error.strerror})", where=str(out)) from None
     if not there:
         return
-    if _CHECKS_FILE not in there:
+    # An export that was killed while its files were put in place has left the stage, with this file in it.
+    seal = next((path for path in (out / _CHECKS_FILE, out / STAGE / _CHECKS_FILE) if path.exists()), None)
+    if seal is None and there != [STAGE]:
         raise InputError(
             "the folder holds files that are of no export",
             where=str(out),
@@ -116,8 +119,10 @@ def _refuse_others(reading: Reading, out: Path) -> None:
             expected="a new folder, an empty one, or that of an earlier export",
             hint="name another --out",
         )
+    if seal is None:
+        return
     try:
-        held = parse_strict((out / _CHECKS_FILE).read_bytes())
+        held = parse_strict(seal.read_bytes())
     except (OSError, NotStrictJson):
         held = None
     plan = held.get("plan_sha256") if isinstance(held, dict) else None
@@ -128,31 +133,28 @@ def _refuse_others(reading: Reading, out: Path) -> None:
 
 
 def _write(reading: Reading, checks: Checks, out: Path, *, with_workbooks: bool) -> int:
-    """Write all files; the one by which an export is known comes first.
+    """Write all files, and put them in the place of those of an earlier export at the end.
 
     Raises:
         OSError: if the disk does not take them.
     """
     found = places(reading)
-    told = json.dumps(checks.to_json(), ensure_ascii=False, indent=2) + "\n"
-    write_whole(out / _CHECKS_FILE, told.encode())
-    count = write_texts(out, found)
-    write_whole(out / RESPONSES, responses_csv(reading, found))
-    write_whole(out / runs_file(reading), runs_jsonl(found))
-    write_whole(out / SCORES, scores_csv(found))
-    write_whole(out / _SUMMARY, summary_text(reading, checks).encode())
-    if with_workbooks:
-        for name, data in workbooks(reading):
-            write_whole(out / name, data)
-    else:
-        # Those of an earlier export would tell what no longer holds.
-        for name in WORKBOOKS:
-            (out / name).unlink(missing_ok=True)
+    with staged(out, _CHECKS_FILE) as stage:
+        count = write_texts(stage, found)
+        write_whole(stage / RESPONSES, responses_csv(reading, found))
+        write_whole(stage / runs_file(reading), runs_jsonl(found))
+        write_whole(stage / SCORES, scores_csv(found))
+        write_whole(stage / _SUMMARY, summary_text(reading, checks).encode())
+        for name, data in workbooks(reading) if with_workbooks else ():
+            write_whole(stage / name, data)
+        told = json.dumps(checks.to_json(), ensure_ascii=False, indent=2) + "\n"
+        write_whole(stage / _CHECKS_FILE, told.encode())
+    put_in_place(out, _CHECKS_FILE, [*WORKBOOKS, *(place.text_file for place in found)])
     return count
 
 
 def _concluded(checks: Checks, count: int) -> str:
-    found = violations(checks.violations)
+    found = verdict(checks)
     said = text(
         f"{checks.over} of {checks.planned} runs exported, {count} texts; {found}",
         f"已导出 {checks.planned} 次运行中的 {checks.over} 次，{count} 个文本；{found}",

@@ -34,6 +34,10 @@ STUDY_EXPORT_ERRORS: tuple[tuple[str, str], ...] = (
     ("left out by --without", "由 --without 排除"),
     # study/checks/checked.py, study/checks/records.py
     ("there is no run to look at", "没有可查的运行"),
+    (
+        "nobody states a digest of {models*}: another model under that name would not be seen",
+        "没有任何一方说明 {models} 的摘要：同名之下换了模型也无法发现",
+    ),
     ("no run", "没有运行"),
     ("a run", "一次运行"),
     ("failed: {error*}", "失败：{error}"),
@@ -69,6 +73,7 @@ STUDY_EXPORT_ERRORS: tuple[tuple[str, str], ...] = (
     ("joules above idle", "减去待机后的焦耳数"),
     ("the gross energy is {value} J", "总能耗为 {value} J"),
     ("the net energy is {value} J", "净能耗为 {value} J"),
+    ("0 or more, within its uncertainty", "在不确定度之内不小于 0"),
     ("0 or more", "不小于 0"),
     ("the {name} is stated as {value*}", "所述 {name} 为 {value}"),
     ("{value*}, as in the model's first run", "{value}，同该模型的首次运行"),

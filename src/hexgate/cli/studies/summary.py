@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from hexgate.cli.console import columns, error_words, padded
 from hexgate.cli.language import text
-from hexgate.cli.studies.check import told
+from hexgate.cli.studies.check import told, verdict
 from hexgate.study.checks.checks import Checks
 from hexgate.study.exports.comparison import by_model_and_level, mean_of, ratio_of
 from hexgate.study.exports.figures import COMPLETION_TOKENS, ENERGY, LATENCY, PROMPT_TOKENS, SCORE, Figure
 from hexgate.study.exports.places import Place, places
 from hexgate.study.reading import Reading
+from hexgate.study.reasons import counted
 
 __all__ = ["summary_text"]
 
@@ -51,7 +52,7 @@ def _head(reading: Reading, checks: Checks) -> list[str]:
             f"剩余 {checks.planned - checks.over} 次",
         ),
         text(f"Measures of quality: {measures}", f"质量度量：{measures}"),
-        text(f"Violations of the checks: {checks.violations}", f"检查发现的不符合之处：{checks.violations}"),
+        text(f"Checks: {verdict(checks)}", f"检查：{verdict(checks)}"),
     ]
 
 
@@ -102,7 +103,7 @@ def _mean(figure: Figure, own: Sequence[Place]) -> str:
 def _missing(found: Sequence[Place]) -> list[str]:
     lines = [text("What is missing, and why", "缺失的数值与原因")]
     for figure in _FIGURES:
-        why = Counter(reason for place in found if (reason := figure.reason(place.record)) is not None)
+        why = counted(one for place in found if (one := figure.reason(place.record)) is not None)
         lines += [f"{figure.name}: {count} x {error_words(reason)}" for reason, count in why.most_common()]
     return lines if len(lines) > 1 else [*lines, text("nothing", "无")]
 

@@ -31,11 +31,19 @@ def show_tallies(tallies: Sequence[Tally]) -> None:
 
 
 def measures_without_value(tallies: Sequence[Tally]) -> list[str]:
-    """Measures that have a value of no run of any model, which is no success, whatever the reasons are."""
-    counts = Counter({tally.measure: 0 for tally in tallies})
+    """Measures that have a value of no run of any model, which is no success, whatever the reasons are.
+
+    One whose tasks have no run yet lacks nothing, as long as others have some.
+    """
+    counts, runs = Counter[str](), Counter[str]()
     for tally in tallies:
         counts[tally.measure] += tally.count
-    return [measure for measure, count in counts.items() if not count]
+        runs[tally.measure] += tally.count + tally.unmarked + sum(tally.missing.values())
+    return [
+        measure
+        for measure, count in counts.items()
+        if not count and (runs[measure] or not any(runs.values()))
+    ]
 
 
 def show_left(left: int) -> None:

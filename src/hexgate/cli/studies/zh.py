@@ -124,6 +124,13 @@ STUDY_ERRORS: tuple[tuple[str, str], ...] = (
         "start the server and run the same command again: these runs are made again, no other is",
         "启动服务后再次执行同一命令：只重做这些运行",
     ),
+    ("the server does not serve {model}", "服务端不提供 {model}"),
+    ("the server serves: {names*}", "服务端提供：{names}"),
+    (
+        "name one of the server's models: the key model of this model in the study's file",
+        "请指定服务端的一个模型：研究文件中该模型的 model 键",
+    ),
+    ("{model}: no energy is measured: {lacks*}", "{model}：不测量能耗：{lacks}"),
     ("name a folder for the study, or add --plan-only", "请指定研究的目录，或加上 --plan-only"),
     ("stopping when the requests in flight have ended", "等在途请求结束后停止"),
     ("the table of results cannot be written ({error*})", "结果表无法写入（{error}）"),

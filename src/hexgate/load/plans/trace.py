@@ -3,8 +3,8 @@
 Two forms of line, of which a file has one:
 
 - ``{"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": [46, 47]}``, as the traces of Mooncake
-  have them. The timestamp is in milliseconds, and the first line's is the start of the run. The lengths, in tokens, may
-  be absent.
+  have them. The timestamp is in milliseconds, and the first line's is the start of the run. The lengths, in tokens, and
+  the numbers of the prompt's blocks may be absent.
 - ``{"due_s": 1.25, "item": 3}``, our own. The instant is in seconds from the start of the run. The item may be absent,
   in all lines or in none; the items then come in seeded shuffles.
 
@@ -40,6 +40,7 @@ _LINES = 4096
 _MOST_BYTES = 1 << 20
 _MOST_ITEM = 2**31 - 1
 _MOST_TOKENS = 100_000_000
+_MOST_BLOCK = 2**63 - 1
 _MOST_INSTANT = 10**18
 _MOST_NS = int(MOST_SPAN_S * 1e9)
 _LINE = 'such as {"due_s": 1.25} or {"timestamp": 27482}'
@@ -60,6 +61,8 @@ class TraceLine:
     """Length of the prompt; None where the line does not say it."""
     output_tokens: int | None
     """Length of the reply; None where the line does not say it."""
+    blocks: tuple[int, ...] | None
+    """The prompt's blocks: prompts that begin with the same numbers begin alike. None where the line has none."""
 
 
 def read_trace(path: Path) -> Iterator[TraceLine]:
@@ -115,6 +118,7 @@ def read_trace(path: Path) -> Iterator[TraceLine]:
             _whole(row, "item", _MOST_ITEM, where),
             _whole(row, "input_length", _MOST_TOKENS, where),
             _whole(row, "output_length", _MOST_TOKENS, where),
+            _blocks_of(row, where),
         )
 
 
@@ -173,6 +177,20 @@ def _whole(row: dict[str, Any], name: str, most: int, where: str) -> int | None:
     return value
 
 
+def _blocks_of(row: dict[str, Any], where: str) -> tuple[int, ...] | None:
+    if "hash_ids" not in row:
+        return None
+    value = row["hash_ids"]
+    if not isinstance(value, list) or not all(type(one) is int and 0 <= one <= _MOST_BLOCK for one in value):
+        raise DataError(
+            "hash_ids is not a list of whole numbers",
+            where=where,
+            got=str(value)[:80],
+            expected=f"numbers from 0 to {_MOST_BLOCK}",
+        )
+    return tuple(value)
+
+
 class _SpooledRows:
     """Rows in a file without a name, which is gone with the last reader: a trace is read once."""
 
@@ -196,11 +214,12 @@ class _SpooledRows:
             yield np.frombuffer(data, dtype=PLAN_ROW)
 
 
-def _blocks(trace: Path, items: int, scale: Decimal, seed: int) -> Iterator[NDArray[np.void]]:
+def _blocks(trace: Path, items: int | None, scale: Decimal, seed: int) -> Iterator[NDArray[np.void]]:
     """All rows of a trace, some thousands at a time."""
     lines = read_trace(trace)
-    shuffles = Shuffles(items, seed)
-    named: bool | None = None
+    shuffles = None if items is None else Shuffles(items, seed)
+    named: bool | None = None if shuffles else False
+    rows = 0
     while some := list(islice(lines, _LINES)):
         block = np.empty(len(some), dtype=PLAN_ROW)
         if some[-1].at_ns * scale > _MOST_NS:
@@ -219,21 +238,27 @@ def _blocks(trace: Path, items: int, scale: Decimal, seed: int) -> Iterator[NDAr
                     got="no item" if named else f"item {line.item}",
                     expected="an item, as in the lines above" if named else "none, as in the lines above",
                 )
-            if line.item is not None and line.item >= items:
+            if line.item is not None and items is not None and line.item >= items:
                 raise DataError(
                     "there is no such item",
                     where=f"{trace}:{line.number}",
                     got=str(line.item),
                     expected=f"0 to {items - 1}",
                 )
-        block["item"] = [line.item for line in some] if named else shuffles.take(len(some))
+        if named:
+            block["item"] = [line.item for line in some]
+        else:
+            block["item"] = (
+                shuffles.take(len(some)) if shuffles is not None else np.arange(rows, rows + len(some))
+            )
+        rows += len(some)
         yield block
 
 
 def replay(
     trace: Path,
     *,
-    items: int,
+    items: int | None,
     time_scale: float = 1.0,
     requests: int | None = None,
     duration_s: float | None = None,
@@ -247,7 +272,7 @@ def replay(
 
     Args:
         trace: the file.
-        items: how many data items there are.
+        items: how many data items there are; None where each line, in their order, has one of its own.
         time_scale: every instant is multiplied by it: 0.5 goes twice as fast.
         requests: at most so many timed units; None for all.
         duration_s: no units so long after the first timed one, or later. It is the length of the window where it left
@@ -262,7 +287,8 @@ def replay(
         InputError: if an argument is out of range, or the trace, or its timed part, does not go on for any time.
         DataError: if the trace cannot be read, or a line is not one of a trace; with its number.
     """
-    at_least(1, items=items)
+    if items is not None:
+        at_least(1, items=items)
     cap = cap_of(max_in_flight)
     at_least(0, warmup=warmup, seed=seed)
     if requests is not None or duration_s is not None:
@@ -308,7 +334,7 @@ def replay(
         shape=(),
         burstiness=None,
         units=rows,
-        items=items,
+        items=rows if items is None else items,
         warmup=warmup,
         duration_s=duration_s if over else None,
         seed=seed,

@@ -1,36 +1,5 @@
-if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
-  echo "run.sh: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
-  exit 2
-fi
-
 # Seconds between SIGTERM and SIGKILL, to keep what was measured.
 GRACE_S=60
-
-# ---- words
-
-SPEAKS=en
-case ${HEXGATE_LANG:-${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}} in zh* | ZH*) SPEAKS=zh ;; esac
-
-# say ENGLISH CHINESE: a message for the person; a closed terminal must not end the run.
-say() {
-  if [[ $SPEAKS == zh ]]; then printf 'run.sh: %s\n' "$2"; else printf 'run.sh: %s\n' "$1"; fi >&2 || true
-}
-
-# die CODE ENGLISH CHINESE
-die() {
-  say "$2" "$3"
-  exit "$1"
-}
-
-# quoted WORD...: the words as one shell line.
-quoted() {
-  local word line=
-  for word in "$@"; do
-    if [[ ! $word =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]]; then word="'${word//\'/\'\\\'\'}'"; fi
-    line+="${line:+ }$word"
-  done
-  printf '%s\n' "$line"
-}
 
 # json WORD: the word as a JSON string. Control characters become spaces.
 json() {
@@ -41,16 +10,9 @@ json() {
 
 # ---- what is changed on this machine, and put back
 
-# A root of another system, for tests of this program.
-ROOT=${HEXGATE_HOST_ROOT:-}
 STATE_DIR=${HEXGATE_STATE_DIR:-${XDG_STATE_HOME:-${HOME:-/var/tmp}/.local/state}/hexgate}
 STATE=
 DRY_RUN=0
-
-# A password that sudo remembers now may be forgotten when it is time to put things back: -k leaves it aside.
-as_root() {
-  if ((EUID == 0)); then "$@"; else sudo -n -k "$@"; fi
-}
 
 # act COMMAND...: do it as root and keep what it says in SAID; a dry run prints it instead.
 SAID=
@@ -69,21 +31,6 @@ because() {
   local first
   IFS= read -r first <<<"$SAID" || true
   printf '%s' "${first:-it did not say why}"
-}
-
-# started_at PID: when it was started, in ticks since the boot: a number that is used again is another process.
-started_at() {
-  local line
-  local -a fields
-  { line=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
-  # Field 22 of the line; two stand before the bracket.
-  read -r -a fields <<<"${line##*) }"
-  printf '%s' "${fields[19]}"
-}
-
-# alive PID START: whether that very process is there.
-alive() {
-  [[ ${1:-} =~ ^[0-9]+$ && ${2:-} =~ ^[0-9]+$ && $(started_at "$1") == "$2" ]]
 }
 
 # open_state: where it is written down what to put back, before it is changed.

@@ -37,17 +37,25 @@ class Common:
         """Which questions the means of `study` are of; None where there is nothing to say."""
         if not self.lacking:
             return None
+        if _enough(self.shared, self.most):
+            key = "on_common_yet" if self.study.left else "on_common"
+        else:
+            key = "few_common_yet" if self.study.left else "few_common"
         return word(
-            "on_common" if _enough(self.shared, self.most) else "few_common",
+            key,
             shared=number(self.shared),
             most=number(self.most),
             models=names_of(self.lacking),
+            left=number(self.study.left),
         )
 
     @property
     def own_note(self) -> Both | None:
         """What to know where each mean is of its own questions; None where there is nothing to say."""
-        return word("own_questions", models=names_of(self.lacking)) if self.lacking else None
+        if not self.lacking:
+            return None
+        key = "own_questions_yet" if self.study.left else "own_questions"
+        return word(key, models=names_of(self.lacking), left=number(self.study.left))
 
 
 def common_of(study: StudyFigures) -> Common:

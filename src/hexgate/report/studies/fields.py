@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from hexgate.metrics.pareto import Point, front
 from hexgate.metrics.rating_parts import Basis
+from hexgate.report.numbers import number
 from hexgate.report.studies.figures import Figure, Measured, Row, StudyFigures, figure
 from hexgate.report.studies.words import word
 from hexgate.report.text import Both, same
@@ -87,7 +88,7 @@ def fields(study: StudyFigures, measure: Measured, suite: str, *, by_load: bool)
         basis = Basis(suite, device or "?", str(scope), cache="warm" if warm else "cold")
         pure = {name: rows for name, rows in pool.items() if len(homes[name]) == 1}
         mixed = {name: _why(name, homes[name]) for name in pool if name not in pure}
-        one = _field(basis, measure, pure, mixed, by_load=by_load)
+        one = _field(basis, measure, pure, mixed, by_load=by_load, left=study.left)
         found.append(replace(one, cache=word("field_warm" if warm else "field_cold")) if several else one)
     return tuple(found)
 
@@ -105,6 +106,7 @@ def _field(
     mixed: Mapping[_Name, Both],
     *,
     by_load: bool,
+    left: int,
 ) -> Field:
     def unit(row: Row) -> _Unit:
         return (row.task, row.item) if by_load else (row.task, row.load, row.item)
@@ -115,7 +117,7 @@ def _field(
     shared = set.intersection(*(units[name] for name in kept)) if kept else set()
     left_out = [*mixed.values()]
     left_out += [
-        word("left_out_few", what=_said(name), count=len(own), most=most)
+        word("left_out_few_yet" if left else "left_out_few", what=_said(name), count=len(own), most=most)
         for name, own in units.items()
         if name not in kept
     ]
@@ -125,7 +127,7 @@ def _field(
         dots.append((name, figure(rows, "energy_j"), figure(rows, measure.key)))
     enough = len(shared) >= _LEAST_SHARE * most
     if dots and not enough:
-        left_out.append(word("few_shared"))
+        left_out.append(word("few_shared_yet", left=number(left)) if left else word("few_shared"))
     best = _front(dots, basis, measure) if enough else set()
     return Field(
         basis=basis,

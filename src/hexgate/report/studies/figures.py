@@ -19,6 +19,7 @@ from hexgate.stats.interval import Interval
 from hexgate.study.quality.marks import JUDGE
 from hexgate.study.rating.basis import device_of
 from hexgate.study.reading import Reading
+from hexgate.study.reasons import counted
 
 __all__ = [
     "FAILED",
@@ -193,6 +194,11 @@ class StudyFigures:
     """Cells beyond that."""
 
     @property
+    def left(self) -> int:
+        """How many of the planned runs are not over."""
+        return sum(group.planned - group.over for group in self.models)
+
+    @property
     def has_energy(self) -> bool:
         """Whether any run has an energy."""
         return any("energy_j" in row.values for row in self.rows)
@@ -272,7 +278,7 @@ def figure(rows: Sequence[Row], key: str, *, sure: bool = True) -> Figure:
     having = sorted((row for row in rows if key in row.values), key=lambda row: row.question)
     if key in _METERED and is_mixed(having):
         return Figure(None, None, None, 0, ((MIXED, len(having)),))
-    reasons = Counter(row.missing[key] for row in rows if key in row.missing).most_common()
+    reasons = counted(row.missing[key] for row in rows if key in row.missing).most_common()
     if not having:
         return Figure(None, None, None, 0, tuple(reasons))
     values = [row.values[key] for row in having]

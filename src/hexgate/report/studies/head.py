@@ -16,6 +16,7 @@ from hexgate.report.studies.reasons import reason_words
 from hexgate.report.studies.words import WORDS, word
 from hexgate.report.text import Both, clean, same
 from hexgate.study.reading import Reading
+from hexgate.study.reasons import as_counted, counted
 
 __all__ = ["Head", "head_of", "measuring_section", "missing_section"]
 
@@ -53,13 +54,14 @@ def head_of(reading: Reading, study: StudyFigures, *, live: bool) -> Head:
         sentences.append(
             word("one_failed" if failed == 1 else "some_failed", failed=number(failed), models=models)
         )
+    newest = max((str(record["timestamp"]) for record in reading.records), default=None)
     return Head(
         name=same(reading.spec.name, 160),
         headline=word("runs_of", over=number(over), planned=number(planned)),
         sentences=tuple(sentences),
         tiles=_tiles(study, planned, over, failed, left),
         facts=tuple(_facts(reading)),
-        notes=tuple(_notes(study, live=live)),
+        notes=tuple(_notes(study, newest, live=live)),
     )
 
 
@@ -83,14 +85,14 @@ def _tiles(
     )
 
 
-def _notes(study: StudyFigures, *, live: bool) -> Iterable[Both]:
+def _notes(study: StudyFigures, newest: str | None, *, live: bool) -> Iterable[Both]:
     if live:
-        yield word("live")
+        yield word("live_since", at=same(newest, 40)) if newest else word("live")
     energies = sum("energy_j" in row.values for row in study.rows)
     if not study.rows:
         yield word("no_runs")
     elif energies < len(study.rows):
-        reasons = Counter(row.missing["energy_j"] for row in study.rows if row.missing.get("energy_j"))
+        reasons = counted(row.missing["energy_j"] for row in study.rows if row.missing.get("energy_j"))
         failures = reasons.pop(FAILED, 0)
         said = _semicolons(
             reason_words(reason) for reason, _ in reasons.most_common(3) or [(FAILED, failures)]
@@ -104,7 +106,8 @@ def _notes(study: StudyFigures, *, live: bool) -> Iterable[Both]:
     if len(study.bases) > 1:
         yield word("several_bases", bases=same("; ".join(study.bases[:_MOST_NAMES]), 400))
     if study.rows and not study.measures:
-        yield word("no_quality")
+        left = study.left
+        yield word("no_quality_yet", left=number(left)) if left else word("no_quality")
     warm = sum(row.warm for row in study.rows)
     if warm:
         yield word("some_warm", count=number(warm), share=percent(warm / len(study.rows)))
@@ -180,7 +183,7 @@ def measuring_section(reading: Reading) -> Section:
         blocks.append(Note(lines[:_MOST_ROWS], word("not_metered")))
     if not blocks:
         blocks.append(Note([word("no_visits")]))
-    doubts = Counter(
+    doubts = counted(
         reason
         for record in reading.records
         for reason in (*record["degraded"], *(record["energy"].get("degraded") or ()))
@@ -197,6 +200,7 @@ def measuring_section(reading: Reading) -> Section:
 def missing_section(reading: Reading) -> Section | None:
     """What is not known of runs and why, and which runs failed; None where everything is there."""
     missing: Counter[tuple[str, str]] = Counter()
+    words = as_counted(reason for record in reading.records for reason in record["missing"].values())
     failures: dict[tuple[str, str], tuple[int, str]] = {}
     for record in reading.records:
         error = record["error"]
@@ -204,7 +208,9 @@ def missing_section(reading: Reading) -> Section | None:
             count, first = failures.get((record["model"], error["kind"]), (0, str(error["detail"])))
             failures[record["model"], error["kind"]] = (count + 1, first)
             continue
-        missing.update((reason, name) for name, reason in record["missing"].items() if reason != _LATER)
+        missing.update(
+            (words[reason], name) for name, reason in record["missing"].items() if reason != _LATER
+        )
     blocks: list[Table | Note] = []
     if failures:
         rows = [

@@ -94,20 +94,20 @@ def choices(study: StudyFigures, measure: Measured) -> tuple[Choice, ...]:
             continue
         shared = set.intersection(*({row.question for row in own} for own in levels.values()))
         if not shared:
-            found.append(Choice(model, None, None, None, 0, _few(0)))
+            found.append(Choice(model, None, None, None, 0, _few(0, study.left)))
             continue
         kept = {load: [row for row in own if row.question in shared] for load, own in levels.items()}
         energy = study.has_energy
         costs = {load: _costed(own, measure, energy=energy) for load, own in kept.items()}
-        found.append(_choice(model, costs, measure))
+        found.append(_choice(model, costs, measure, study.left))
     return tuple(found)
 
 
-def _few(count: int) -> Both:
-    return word("enough_few", count=count, least=_LEAST_QUESTIONS)
+def _few(count: int, left: int) -> Both:
+    return word("enough_few_yet" if left else "enough_few", count=count, least=_LEAST_QUESTIONS)
 
 
-def _choice(model: str, levels: Mapping[str, Costed], measure: Measured) -> Choice:
+def _choice(model: str, levels: Mapping[str, Costed], measure: Measured, left: int) -> Choice:
     turned = 1.0 if measure.higher_is_better else -1.0
     best = max(levels, key=lambda load: turned * levels[load].quality)
     questions = sorted(levels[best].by_question)
@@ -117,7 +117,7 @@ def _choice(model: str, levels: Mapping[str, Costed], measure: Measured) -> Choi
     if len(costs) < len(levels):
         why = word("enough_no_cost")
     elif len(questions) < _LEAST_QUESTIONS:
-        why = _few(len(questions))
+        why = _few(len(questions), left)
     else:
         most = levels[best].by_question
         alike = [

@@ -9,6 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hexgate.report.studies.by_level import levels_section
+from hexgate.report.studies.by_size import sizes_section
 from hexgate.report.studies.common import common_of, noted
 from hexgate.report.studies.figures import study_figures
 from hexgate.report.studies.head import head_of, measuring_section, missing_section
@@ -21,7 +23,7 @@ from hexgate.report.studies.models import (
     profiles_section,
 )
 from hexgate.report.studies.rating import rating_section
-from hexgate.report.studies.sections import energy_section, levels_section, sizes_section, tasks_section
+from hexgate.report.studies.sections import energy_section, tasks_section
 from hexgate.report.studies.words import word
 from hexgate.report.text import Lang, clean
 from hexgate.study.reading import Reading

@@ -29,8 +29,12 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     # the head
     "live": (
-        "The study is running: this page shows what is over so far, and loads itself anew every ten seconds.",
-        "研究正在运行：本页显示目前已完成的部分，每十秒自动刷新。",
+        "The study is not over: this page shows what is over so far, and loads itself anew every ten seconds.",
+        "研究尚未完成：本页显示目前已完成的部分，每十秒自动刷新。",
+    ),
+    "live_since": (
+        "The study is not over: this page shows what is over so far, and loads itself anew every ten seconds. Its newest run was sent at {at}; if that is long ago, it has been stopped.",
+        "研究尚未完成：本页显示目前已完成的部分，每十秒自动刷新。最近一次运行发出于 {at}；若已过去很久，说明研究已停止。",
     ),
     "runs_of": ("{over} of {planned} runs", "{over} / {planned} 次运行"),
     "all_over": ("All planned runs are over.", "计划的运行已全部结束。"),

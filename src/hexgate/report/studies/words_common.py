@@ -37,6 +37,34 @@ COMMON_WORDS: Mapping[str, tuple[str, str]] = {
         "Means in this section are each of the questions that were answered there, which are not the same for all. Some have no answer of {models}.",
         "本节的平均值各取自当处已回答的题目，彼此并不相同。{models} 有未回答的题目。",
     ),
+    "on_common_yet": (
+        "Means by model in this section are of the {shared} of {most} questions (each at a load) that every model has answered so far. Further questions have no answer of {models} yet. Runs that are left: {left}.",
+        "本节按模型的平均值只取所有模型到目前为止都已回答的 {shared} 道题（最多者有 {most} 道，各负载分别计）。其余题目中，{models} 尚有未回答的。剩余运行：{left} 次。",
+    ),
+    "few_common_yet": (
+        "The study is not over, and its models cannot be compared yet: every model has answered {shared} of {most} questions (each at a load) so far. Until then means by model in this section are each of the model's own questions. Runs that are left: {left}.",
+        "研究尚未完成，模型之间还不能比较：到目前为止，所有模型都已回答的题目为 {shared} 道（最多者有 {most} 道，各负载分别计）。在此之前，本节按模型的平均值各取自该模型自己的题目。剩余运行：{left} 次。",
+    ),
+    "own_questions_yet": (
+        "Means in this section are each of the questions that were answered there so far, which are not the same for all. Some have no answer of {models} yet. Runs that are left: {left}.",
+        "本节的平均值各取自当处到目前为止已回答的题目，彼此并不相同。{models} 尚有未回答的题目。剩余运行：{left} 次。",
+    ),
+    "few_shared_yet": (
+        "What lies on the front can be said when more is over. Runs that are left: {left}.",
+        "待更多运行完成后才能画出前沿。剩余运行：{left} 次。",
+    ),
+    "left_out_few_yet": (
+        "{what} is not on it yet: it has {count} of {most} questions so far.",
+        "尚未含 {what}：目前有 {count}/{most} 道题。",
+    ),
+    "enough_few_yet": (
+        "{count} questions in common so far, at least {least} are needed",
+        "目前共有题目 {count} 道，至少需要 {least} 道",
+    ),
+    "no_quality_yet": (
+        "No quality has been measured yet: it is measured when all runs are over (hexgate study score, hexgate study judge). Runs that are left: {left}.",
+        "尚未测量质量：质量在全部运行完成后测量（hexgate study score、hexgate study judge）。剩余运行：{left} 次。",
+    ),
     "left_out_cache": (
         "{what} is not on it: some of its prompts came from the server's cache, others did not.",
         "未含 {what}：其部分提示词来自服务缓存，其余不是。",

@@ -19,6 +19,8 @@ class Status(str, Enum):
     """It looked at something, and all of it holds."""
     VIOLATED = "violated"
     """Something does not hold."""
+    NOT_STATED = "not_stated"
+    """Nothing speaks against it, and nobody states what it would have to be seen by: no violation, and no evidence."""
     NOT_MADE = "not_made"
     """There was nothing to look at, which is no pass."""
     NOT_APPLICABLE = "not_applicable"
@@ -72,7 +74,7 @@ class Check:
     violations: tuple[Violation, ...] = ()
     """What does not hold."""
     reason: str | None = None
-    """Why it was not made, or is not applicable; None where it was made."""
+    """Why it was not made or is not applicable, or what is not stated; None else."""
     listed: tuple[Mapping[str, Any], ...] = ()
     """What it saw and does not judge."""
 

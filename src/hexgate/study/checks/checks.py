@@ -44,7 +44,7 @@ class Checks:
 
     @property
     def passed(self) -> bool:
-        """Whether everything holds: no check is violated, and none found nothing to look at."""
+        """Whether nothing speaks against the study: no check is violated, and none found nothing to look at."""
         return not any(check.status in {Status.VIOLATED, Status.NOT_MADE} for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
@@ -55,6 +55,7 @@ class Checks:
             "plan_sha256": self.plan_sha256,
             "passed": self.passed,
             "violations": self.violations,
+            "not_stated": [check.name for check in self.checks if check.status is Status.NOT_STATED],
             "runs": {
                 "planned": self.planned,
                 "over": self.over,

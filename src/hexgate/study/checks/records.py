@@ -15,6 +15,8 @@ from hexgate.study.reading import Reading
 __all__ = ["configurations", "counts", "energy", "failed", "rising", "scores", "truncated"]
 
 _GROSS_ENERGY = next(one for one in ENERGY_FIGURES if one.name == "energy_gross_j")
+_NET_UNCERTAINTY = next(one for one in ENERGY_FIGURES if one.name == "energy_uncertainty_j")
+_COVERAGE = 2.0
 _STEP = 0.5
 _MOST = 2.5
 _FACTS = (
@@ -30,6 +32,8 @@ _FACTS = (
     "loaded_num_ctx",
 )
 """The facts of a configuration by which two runs are of the same model."""
+_IDENTITY = "digest"
+"""The one that no other model has."""
 
 
 def counts(found: Sequence[Place]) -> Check:
@@ -159,7 +163,8 @@ def scores(reading: Reading, found: Sequence[Place]) -> Check:
     if judge is not None and JUDGE not in given:
         return Check("scores", Status.NOT_MADE, 0, reason="the judge has not scored the study yet")
     for one in named:
-        if one.measure not in given:
+        # In a study that has come to one category, others' measures have nothing to score yet.
+        if one.measure not in given and any(place.ok and one.covers(place.category) for place in found):
             why = f"the measure {one.measure} has not scored the study yet"
             return Check("scores", Status.NOT_MADE, 0, reason=why)
     own = [place for place in found if place.ok and (judge is None or judge.covers(place.category))]
@@ -179,6 +184,8 @@ def scores(reading: Reading, found: Sequence[Place]) -> Check:
 
 def energy(reading: Reading, found: Sequence[Place]) -> Check:
     """Whether every run has its energy, gross and net of idle, and neither is below zero.
+
+    The net energy of a short run may be so by chance: not by more than twice its standard uncertainty.
 
     Args:
         reading: the study.
@@ -200,15 +207,19 @@ def energy(reading: Reading, found: Sequence[Place]) -> Check:
             )
         if gross is not None and gross < 0:
             wrong.append(violation(place, f"the gross energy is {gross!r} J", "0 or more"))
-        if net is not None and net < 0:
-            wrong.append(violation(place, f"the net energy is {net!r} J", "0 or more"))
+        if net is not None and net < -_COVERAGE * (_NET_UNCERTAINTY.of(place.record) or 0.0):
+            wrong.append(
+                violation(place, f"the net energy is {net!r} J", "0 or more, within its uncertainty")
+            )
     return checked("energy", len(own), wrong)
 
 
 def configurations(found: Sequence[Place]) -> Check:
     """Whether all runs of a model were made with one configuration: digest, quantisation, context and the rest.
 
-    What a server did not say is no difference. Listed is each model's configuration, and what nobody said of it.
+    What a server did not say is no difference. But without a digest nobody sees that another model was put under the
+    same name: then the check is not stated, unless it is violated. Listed is each model's configuration, and what
+    nobody said of it.
 
     Args:
         found: the study's places.
@@ -235,6 +246,16 @@ def configurations(found: Sequence[Place]) -> Check:
             ]
         unsaid = [name for name in _FACTS if name not in first]
         listed.append({"model": model, **first, "not_stated": unsaid})
+    unknown = [
+        model
+        for model, own in groups.items()
+        if any(_metadata(place).get(_IDENTITY) is None for place in own)
+    ]
+    if unknown and not wrong:
+        reason = (
+            f"nobody states a digest of {', '.join(unknown)}: another model under that name would not be seen"
+        )
+        return Check("configurations", Status.NOT_STATED, len(groups), (), reason, tuple(listed))
     return checked("configurations", len(groups), wrong, listed)
 
 

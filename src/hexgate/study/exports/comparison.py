@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from hexgate.stats.bootstrap import sums_bootstrap
 from hexgate.stats.distributions import student_t_quantile
 from hexgate.study.exports.figures import ENERGY, LATENCY, SCORE, Figure
 from hexgate.study.exports.places import Place
+from hexgate.study.reasons import counted
 
 __all__ = ["Estimate", "LevelValue", "by_model_and_level", "change", "level_values", "mean_of", "ratio_of"]
 
@@ -148,7 +148,8 @@ class LevelValue:
     """Change of the latency."""
     best_per_joule: str | None
     """``best``, ``not told apart`` (the 95 % interval of its paired difference from the best holds 0), ``not compared``
-    (no question has both at every level, a level costs nothing over them, or there is no other), or None."""
+    (no question has both at every level, what a level costs over them is not told from zero, or there is no
+    other), or None."""
     best_per_second: str | None
     """The same for points per second."""
 
@@ -223,16 +224,23 @@ def _best(cost: Figure, mine: Mapping[str, Sequence[Place]]) -> dict[str, str]:
     known = [set(own) for own in sums.values()]
     both = [key for key in next(iter(sums.values())) if all(key in own for own in known)]
     tables = {level: np.array([own[key] for key in both], dtype=np.float64) for level, own in sums.items()}
-    if len(mine) < 2 or not both or not all(table[:, 1].sum() > 0 for table in tables.values()):
+    if len(mine) < 2 or not both or not all(_costs(table[:, 1]) for table in tables.values()):
         return dict.fromkeys(mine, "not compared")
     ratios = {level: float(table[:, 0].sum() / table[:, 1].sum()) for level, table in tables.items()}
     best = max(ratios, key=lambda level: ratios[level])
-    alike = {
+    others = {
         level: "not told apart"
         for level in ratios
         if level != best and not _told_apart(tables[best], tables[level])
     }
-    return {best: "best", **alike}
+    return {best: "best", **others}
+
+
+def _costs(below: NDArray[np.float64]) -> bool:
+    """Whether what questions cost at a level is above zero, and that not by chance where the cost of some is below."""
+    if len(below) < 2 or below.min() >= 0.0:
+        return bool(below.sum() > 0.0)
+    return bool(below.mean() > _half_width(np.zeros_like(below), below))
 
 
 def _told_apart(one: NDArray[np.float64], two: NDArray[np.float64]) -> bool:
@@ -282,7 +290,7 @@ def _estimate(
     values: Sequence[_Values], reason: Callable[[Mapping[str, object] | None], str | None], what: str
 ) -> Estimate:
     there = [one for one in values if one.above is not None]
-    lacking = Counter(
+    lacking = counted(
         reason(one.place.record) or "the record gives no reason" for one in values if one.above is None
     )
     why = "; ".join(f"{_runs(count)}: {words}" for words, count in lacking.most_common()) or None
@@ -306,10 +314,10 @@ def _estimate(
         what=what,
     )
     if interval.low is None or interval.high is None:
-        alike = _FEW if questions < 2 else _ALIKE if len({one.above for one in there}) == 1 else _FEW
+        none = _FEW if questions < 2 else _ALIKE if len({one.above for one in there}) == 1 else _FEW
         if min(bottom for _, bottom in by_question.values()) < 0.0:
-            alike = _NEAR_ZERO
-        return Estimate(n, missing, questions, value, None, None, why, alike)
+            none = _NEAR_ZERO
+        return Estimate(n, missing, questions, value, None, None, why, none)
     return Estimate(n, missing, questions, value, interval.low, interval.high, why, None)
 
 

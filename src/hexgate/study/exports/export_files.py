@@ -141,7 +141,7 @@ def runs_jsonl(found: Sequence[Place]) -> bytes:
 
 
 def write_texts(folder: Path, found: Sequence[Place]) -> int:
-    """Write one text file a response, exactly as it came; one that is there although its run has none is removed.
+    """Write one text file a response, exactly as it came.
 
     Args:
         folder: the folder of the export.
@@ -155,12 +155,9 @@ def write_texts(folder: Path, found: Sequence[Place]) -> int:
     """
     count = 0
     for place in found:
-        path = folder / place.text_file
         text = None if place.record is None else place.record["generated_text"]
-        if text is None:
-            path.unlink(missing_ok=True)
-        else:
-            write_whole(path, text.encode(), wait=False)
+        if text is not None:
+            write_whole(folder / place.text_file, text.encode(), wait=False)
             count += 1
     return count
 

@@ -90,8 +90,8 @@ _WORDS: tuple[Explained, ...] = (
     (
         "not compared",
         "",
-        "there is no question with score and cost at every level, or no other level",
-        "没有在各级别都有得分与代价的题目，或没有其他级别",
+        "there is no question with score and cost at every level, no other level, or a cost not told from zero",
+        "没有在各级别都有得分与代价的题目，没有其他级别，或代价与零无法区分",
     ),
 )
 

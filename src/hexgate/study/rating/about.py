@@ -29,8 +29,12 @@ def about_of(
     metadata: Mapping[str, Any] = records[-1]["metadata"] if records else {}
     visit = reading.visits.get(records[-1]["visit"]) if records else None
     environment: Mapping[str, Any] = (visit or {}).get("environment") or {}
+    block = reading.spec.rating
+    named = None if block is None else block.reference
     return {
         "model": model,
+        # The rating names it where it is rated itself; else this one stands on the label, without its figures.
+        "reference": named if named in [one.name for one in reading.spec.models] else None,
         "judge": _judged_by(reading, suite),
         "judge_version": _rubric(reading, suite),
         "power_mode": environment.get("power_mode"),
