@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from statistics import fmean
 
@@ -12,6 +13,7 @@ from hexgate.meters.base import Domain, Unit
 from hexgate.meters.quiet import quiet_energy_j, quiet_times_s
 from hexgate.meters.validity import Validity
 from hexgate.meters.windows import Energy, NotMeasured, Window, energy_j, total
+from hexgate.report.studies.reasons import reason_words
 from support.power import AVERAGED, COUNTER, GAUGE, S, Steps, averaged, polls, seen
 
 MS = S // 1000
@@ -46,7 +48,9 @@ def _measured(energy: Energy | NotMeasured) -> Energy:
 
 def _refused(energy: Energy | NotMeasured) -> str:
     assert isinstance(energy, NotMeasured), energy
-    return "; ".join(energy.reasons)
+    told = "; ".join(energy.reasons)
+    assert re.search("[a-z]{4}", reason_words(f"the edges were not quiet: {told}").zh) is None
+    return told
 
 
 class TestAgainstTruth:

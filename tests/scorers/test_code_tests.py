@@ -143,6 +143,32 @@ def test_a_continuation_goes_on_where_the_prompt_ended():
         assert check_reply(task, reply, a_sandbox()).outcome is Outcome.PASSED, reply
 
 
+@pytest.mark.parametrize(
+    ("program", "seen"),
+    [
+        ("class Far(Exception): pass\ndef add(a, b): raise Far(a, [b])", "(1, [2])"),
+        ("def add(a, b): return {}['a']", "('a',)"),
+        ("def add(a, b): return b'\\xff'.decode()", "('utf-8', b'\\xff', 0, 1, 'invalid start byte')"),
+        ("def add(a, b): raise ValueError(add)", "None"),
+        ("def add(a, b): raise ValueError('x' * 9000)", "None"),
+        (
+            "class Told(Exception):\n    def __str__(self): return 'told'\ndef add(a, b): raise Told(a)",
+            "('told',)",
+        ),
+    ],
+    ids=["two", "a key", "five that it asks for", "an object", "long", "a text of its own"],
+)
+def test_an_exception_keeps_its_arguments(program, seen):
+    tests = f"""
+        try: add(1, 2)
+        except Exception as why: got = why
+        wanted = {seen}
+        assert wanted is None or got.args == wanted, got.args
+        assert wanted is not None or len(got.args) == 1 and isinstance(got.args[0], str), got.args
+    """
+    passed(program, tests, "add")
+
+
 SHIFT = CodeTask(
     "shift",
     PREFIX,

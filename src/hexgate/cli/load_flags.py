@@ -287,7 +287,9 @@ def _output() -> tuple[Flag, ...]:
         click.option(
             "--plan-only",
             is_flag=True,
-            help=text("Print the plan as JSON and send nothing.", "只打印计划（JSON），不发送请求。"),
+            help=text(
+                "Print the plan as JSON and send no request of it.", "只打印计划（JSON），不发送其中的请求。"
+            ),
         ),
         QUIET,
     )

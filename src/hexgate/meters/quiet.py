@@ -94,7 +94,7 @@ def quiet_energy_j(
     before = _Zone.of(curve, begin_ns, span.start_ns)
     after = _Zone.of(curve, window.end_ns + round(domain.averaging_s * 1e9), span.end_ns)
     lacking = [
-        f"{zone.knots} {_WORDS[curve.joined]} lie in the idle {place} the request, where it takes 2; hold it longer"
+        f"{zone.knots} {_WORDS[curve.joined]} lie in the idle {place} the request, where it takes 2 (hold it longer)"
         for zone, place in ((before, "before"), (after, "after"))
         if zone.knots < 2
     ]
@@ -207,8 +207,8 @@ class _Zone:
             if low_w > (1 + most_change) * idle_w or high_w < (1 - most_change) * idle_w:
                 return (
                     f"the device is not at rest around the request: {self.power_w:.4g} W, in which "
-                    f"{low_w:.4g} W to {high_w:.4g} W was drawn for a while, where idle before it is {idle_w:.4g} W; "
-                    "hold the idle longer"
+                    f"{low_w:.4g} W to {high_w:.4g} W was drawn for a while, where idle before it is {idle_w:.4g} W "
+                    "(hold the idle longer)"
                 )
         return None
 

@@ -76,6 +76,28 @@ METER_SENTENCES: tuple[tuple[str, str], ...] = (
         "电表自身的误差未声明：{names}（可用 --import-uncertainty 给出）",
     ),
     ("the meter's own error is not stated: {names*}", "电表自身的误差未声明：{names}"),
+    # meters/quiet.py
+    (
+        "with {before} s before the request and {after} s after it: {reason*}",
+        "计入请求前 {before} 秒与请求后 {after} 秒：{reason}",
+    ),
+    ("no energy was shown in {seconds} s", "{seconds} 秒内没有显示能量"),
+    (
+        "it takes the sensor's average for the plain mean over {seconds} s, which nobody verified",
+        "把传感器的平均当作 {seconds} 秒的简单平均，而这未经验证",
+    ),
+    *(
+        (
+            f"{{count}} {what} lie in the idle {place} the request, where it takes 2 (hold it longer)",
+            f"请求{when}的静息中只有 {{count}} {many}，而至少需要 2 {many}；请延长静息",
+        )
+        for what, many in (("updates of the counter", "次计数器刷新"), ("readings", "个读数"))
+        for place, when in (("before", "之前"), ("after", "之后"))
+    ),
+    (
+        "the device is not at rest around the request: {power} W, in which {low} W to {high} W was drawn for a while, where idle before it is {idle} W (hold the idle longer)",
+        "请求前后设备并未静息：平均 {power} W，其间一度为 {low} W 至 {high} W，而请求前的静息为 {idle} W；请延长静息",
+    ),
     # meters/net.py
     (
         "idle before and after differ too much ({before} W and {after} W)",

@@ -17,8 +17,8 @@ class Twins:
     """Sentences with gaps, each in English and in Chinese.
 
     ``{name}`` is a gap for one word, such as a number; ``{name*}`` one for any text. The Chinese sentence has a gap
-    ``{name}`` wherever that part goes, or leaves it out. A part that is itself one of these sentences is put in in
-    Chinese.
+    ``{name}`` wherever that part goes, or leaves it out. A part that is itself one of these sentences, or several
+    joined by semicolons, is put in in Chinese.
 
     Args:
         pairs: English and Chinese. Of several that fit, the first is taken.
@@ -76,7 +76,7 @@ class Twins:
         return "；".join(found) if found != pieces else text
 
     def _part(self, part: str) -> str:
-        return self.chinese(part) or part
+        return self.chinese(part) or self.reasons(part)
 
 
 def _pattern(english: str) -> re.Pattern[str]:

@@ -212,6 +212,7 @@ class _Program:
         try:
             names = [str(name) for name in raised["names"]]
             first, text, number = names[0], str(raised["text"])[:_TEXT], raised["number"]
+            given = None if raised["args"] is None else decode(raised["args"], _none_held)
         except _UNREADABLE:
             raise self._unreadable() from None
         if first in _ENDINGS:
@@ -219,7 +220,7 @@ class _Program:
         for name in names:
             kind = self._errors.get(name) or getattr(builtins, name, None)
             if isinstance(kind, type) and issubclass(kind, Exception):
-                error = _made(kind, text, number)
+                error = _made(kind, given, text, number)
                 if error is not None:
                     raise error from _InProgram(f"{first}: {text}")
         raise self._end("crashed", f"the program raised {first}: {text}")
@@ -334,12 +335,22 @@ def _place(why: BaseException, tests: str) -> str:
     return f"line {numbers[-1]} of the tests, {tests.splitlines()[numbers[-1] - 1].strip()[:200]}: "
 
 
-def _made(kind: type[Exception], text: str, number: object) -> Exception | None:
-    """An exception; None where its kind asks for more than a text."""
-    try:
-        return kind(number, text) if issubclass(kind, OSError) and isinstance(number, int) else kind(text)
-    except TypeError:
-        return None
+def _made(kind: type[Exception], given: object, text: str, number: object) -> Exception | None:
+    """An exception of the arguments that it had, where it says the same by them; None where its kind asks for more."""
+    ways = [given] if isinstance(given, tuple) else []
+    ways.append((number, text) if issubclass(kind, OSError) and isinstance(number, int) else (text,))
+    for way in ways:
+        try:
+            error = kind(*way)
+        except TypeError:
+            continue
+        if way is ways[-1] or str(error)[:_TEXT] == text:
+            return error
+    return None
+
+
+def _none_held(number: int) -> object:
+    raise ValueError(f"an exception cannot hold the program's object {number}")
 
 
 def _defines_check(tree: ast.Module) -> bool:

@@ -122,7 +122,21 @@ def _raised(why: BaseException) -> dict[str, Any]:
         "names": [kind.__name__ for kind in type(why).__mro__],
         "text": text,
         "number": number if isinstance(number, int) else None,
+        "args": _arguments(why),
     }
+
+
+def _arguments(why: BaseException) -> Any:
+    """The arguments of an exception; None where they are no plain values, or long."""
+    try:
+        found = encode(why.args, _never)
+        return found if len(json.dumps(found)) <= _TEXT else None
+    except Exception:  # noqa: BLE001 - as above
+        return None
+
+
+def _never(part: object) -> int:
+    raise TypeError(type(part).__name__)
 
 
 if __name__ == "__main__":
