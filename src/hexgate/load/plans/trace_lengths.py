@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from hexgate.contract.canonical import sha256_file
 from hexgate.errors import DataError
 from hexgate.load.plans.trace import TraceLine, read_trace
 
@@ -96,7 +96,7 @@ def trace_lengths(
         return None
     return TraceLengths(
         trace.name,
-        hashlib.sha256(trace.read_bytes()).hexdigest(),
+        sha256_file(trace),
         inputs,
         None if first.output_tokens is None else outputs,
         ids if has_blocks else None,
