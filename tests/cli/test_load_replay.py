@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hexgate.errors import ExitCode
 from support.command import Ended
 from support.measuring import check
 from support.served import served
@@ -79,3 +82,15 @@ def test_what_is_asked_for_takes_the_place_of_the_trace(
     else:
         assert rows["prompt_tokens"].tolist() == pytest.approx(prompts, rel=0.1)
     assert rows["output_tokens"].tolist() == replies
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_trace_that_can_be_read_once_alone_is_refused(
+    tmp_path: Path, process: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    os.mkfifo(tmp_path / "trace")
+    ended = process(
+        "-m", "hexgate", "load", "demo:", "--replay", tmp_path / "trace", "--out", tmp_path / "out"
+    )
+    assert ended.returncode == ExitCode.INPUT
+    assert "no regular file" in ended.stderr

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hexgate.errors import ExitCode
+from hexgate.load.work_folder import WorkFolder
 from hexgate.reference.endpoint import RunningServer, reference_handler
 from hexgate.reference.endpoint_http import Request, Response, Streamed
 from support.command import Ended
@@ -338,3 +340,18 @@ def test_values_that_no_load_has(flags: list[str], call: Call, tmp_path: Path) -
     ended = call("load", "demo:", *flags, "--out", tmp_path / "out")
     assert ended.code == 2, ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_shard_that_is_at_work_is_not_written_over(
+    tmp_path: Path, call: Call, request: pytest.FixtureRequest
+) -> None:
+    held = WorkFolder(tmp_path, "load-shard-0-of-2")
+    request.addfinalizer(held.remove)
+    document = tmp_path / "load-shard-0-of-2.json"
+    document.write_text("of the first", "utf-8")
+    at = (datetime.now(timezone.utc) + timedelta(seconds=60)).isoformat()
+    argv = ["--requests", "4", "--rate", "9", "--shard", "0/2", "--start-at", at]
+    ended = call("load", "demo:", *argv, "--out", tmp_path, "--quiet")
+    assert ended.code == ExitCode.INPUT, ended.err
+    assert "another load is at work in this folder" in ended.err
+    assert document.read_text("utf-8") == "of the first"

@@ -169,6 +169,43 @@ def test_an_exception_keeps_its_arguments(program, seen):
     passed(program, tests, "add")
 
 
+@pytest.mark.parametrize(
+    ("given", "raised"),
+    [
+        ("amount", "Funds(1.0)"),
+        ("amount, of", "Funds(1.0, 2)"),
+    ],
+)
+def test_an_exception_of_the_task_that_takes_something_else_is_still_that_exception(given, raised):
+    prefix = (
+        f"class Funds(Exception):\n    def __init__(self, {given}):\n"
+        "        super().__init__(f'{amount:.2f}')\n\ndef pay():\n"
+    )
+    tests = (
+        "def check(candidate):\n    try: candidate()\n    except Funds as why: assert why.args == ('1.00',)\n"
+        "    else: raise AssertionError('no exception')\n"
+    )
+    task = CodeTask("pay", prefix, tests, "pay", prefix=prefix)
+    result = check_program(task, f"{prefix}    raise {raised}\n", a_sandbox())
+    assert result.outcome is Outcome.PASSED, result.reason
+
+
+def test_an_exception_that_cannot_be_made_again_is_one_of_its_ancestors():
+    program = """
+        def add(a, b):
+            error = ExceptionGroup("x", [ValueError()])
+            error.args = ("x", [])
+            raise error
+    """
+    tests = """
+        try: add(1, 2)
+        except ValueError: raise AssertionError("the judge's own")
+        except Exception: pass
+    """
+    if sys.version_info >= (3, 11):
+        passed(program, tests, "add")
+
+
 SHIFT = CodeTask(
     "shift",
     PREFIX,

@@ -18,7 +18,7 @@ import pytest
 from hexgate.cli.studies.export_zh import STUDY_EXPORT_ERRORS
 from hexgate.errors import ExitCode
 from hexgate.reference.endpoint import start_server
-from hexgate.study.exports.staging import STAGE
+from hexgate.study.exports.staging import STAGE, staged
 from hexgate.study.exports.workbooks import WORKBOOKS
 from support import needs
 from support.command import Ended
@@ -215,6 +215,18 @@ def test_an_export_that_was_killed_is_brought_up_to_date_and_told_from_a_whole_o
     monkeypatch.undo()
     assert call("study", "export", broken, "--out", out, "--no-workbooks").code == ExitCode.OK
     assert contents(out) == {**contents(fresh), "notes.txt": b"mine"}
+
+
+def test_two_exports_into_one_folder_do_not_mix(
+    whole: Path, tmp_path: Path, call: Callable[..., Ended]
+) -> None:
+    out = tmp_path / "out"
+    with staged(out, "checks.json") as stage:
+        (stage / "half").write_text("of the first", "utf-8")
+        ended = call("study", "export", whole, "--out", out, "--no-workbooks")
+        assert ended.code == ExitCode.INPUT
+        assert "another export is being written into this folder" in ended.err
+        assert (stage / "half").read_text("utf-8") == "of the first"
 
 
 def test_the_export_of_another_study_is_not_written_over(

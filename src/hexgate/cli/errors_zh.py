@@ -138,6 +138,8 @@ ERRORS: tuple[tuple[str, str], ...] = (
     ("too many windows", "窗口太多"),
     # load/work_folder.py
     ("another load is at work in this folder", "另一次负载正在使用该目录"),
+    ("the trace is no regular file, and is read more than once", "轨迹不是普通文件，而它要读多遍"),
+    ("write it to a file first", "请先写入文件"),
     ("give another --out, or wait for its end", "请换一个 --out，或等它结束"),
     # load/plans/trace.py
     (

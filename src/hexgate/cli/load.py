@@ -19,11 +19,12 @@ from hexgate.cli.load_display import LoadDisplay
 from hexgate.cli.load_flags import GroupedLoad, all_flags
 from hexgate.cli.load_options import Aims, Leaving, load_options
 from hexgate.cli.opening import open_saying
+from hexgate.contract.load_shard import shard_stem
 from hexgate.contract.provenance import redacted
 from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import ExitCode, HexgateError, InputError
 from hexgate.indicators.base import Job
-from hexgate.indicators.load_beside import remove_left
+from hexgate.indicators.load_beside import LOAD_STEM, remove_left
 from hexgate.indicators.load_run import MEASURED_BY_LOAD, LoadOptions, measure_load, prepare
 from hexgate.indicators.load_shard import run_shard, shared_run_id, unbegun_shard
 from hexgate.indicators.runner import Run, start_run, unmeasured
@@ -116,7 +117,8 @@ def command(
         # The workers read it once the load is over: too late to find out that it is not there.
         Tokenizer.read(options.tokenizer)
     run = _run_of(start_run(sys.argv, host_class=host_class), target, place, start)
-    if (killed := remove_left(out)) is not None and not quiet:
+    stem = LOAD_STEM if place is None else shard_stem(place.index, place.count)
+    if (killed := remove_left(out, stem)) is not None and not quiet:
         click.echo(_removed(killed), err=True)
     saying = _saying(target, place, None if aims.flag else out, run, seed, confidence)
     opened = open_saying(target, opening, saying)

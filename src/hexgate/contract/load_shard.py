@@ -14,14 +14,27 @@ from hexgate.contract.evidence import EvidenceReader
 from hexgate.contract.schema import load_schema, schema_mistakes
 from hexgate.errors import EvidenceError
 
-__all__ = ["ShardDocument", "read_shard", "shard_file", "shard_files", "shard_schema", "write_shard"]
+__all__ = [
+    "ShardDocument",
+    "read_shard",
+    "shard_file",
+    "shard_files",
+    "shard_schema",
+    "shard_stem",
+    "write_shard",
+]
 
 _FILE_NAME = re.compile(r"load-shard-[0-9]+-of-[0-9]+\.json")
 
 
+def shard_stem(index: int, count: int) -> str:
+    """What the names of the files of one shard begin with."""
+    return f"load-shard-{index}-of-{count}"
+
+
 def shard_file(index: int, count: int) -> str:
     """The name of the document of one shard."""
-    return f"load-shard-{index}-of-{count}.json"
+    return f"{shard_stem(index, count)}.json"
 
 
 def shard_files(folder: Path) -> list[Path]:

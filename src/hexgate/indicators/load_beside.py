@@ -23,8 +23,12 @@ SWEEP = "sweep.json"
 """The document of a sweep, likewise."""
 
 
-def remove_left(folder: Path) -> Path | None:
+def remove_left(folder: Path, stem: str = LOAD_STEM) -> Path | None:
     """Remove these files, and no others: a load that begins here may end without its own, and theirs would pass for it.
+
+    Args:
+        folder: of the artifacts.
+        stem: what the names of the evidence begin with; a shard has one of its own.
 
     Returns:
         The folder in which a load that was killed had been at work, removed as well; None where there was none.
@@ -32,7 +36,7 @@ def remove_left(folder: Path) -> Path | None:
     Raises:
         InputError: if one cannot be removed, or another load is at work here.
     """
-    killed = clear_left(folder, LOAD_STEM)
+    killed = clear_left(folder, stem)
     path = folder
     try:
         for path in (folder / name for name in (*TABLES, REPORT, SEARCH, SWEEP)):

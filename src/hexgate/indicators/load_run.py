@@ -206,6 +206,13 @@ def workload_of(job: Job) -> Workload:
 def _lengths_of_trace(job: Job) -> TraceLengths | None:
     """What the trace says of lengths, where nothing else says what is sent, and the target takes it."""
     chosen: LoadOptions = job.options
+    if chosen.replay is not None and not chosen.replay.is_file():
+        raise InputError(
+            "the trace is no regular file, and is read more than once",
+            where="--replay",
+            got=str(chosen.replay),
+            hint="write it to a file first",
+        )
     if chosen.replay is None or job.data is not None or chosen.input_tokens is not None:
         return None
     if chosen.turns != 1 or job.target.endpoint is None:

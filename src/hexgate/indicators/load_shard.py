@@ -11,7 +11,7 @@ from typing import Any
 
 from hexgate.contract.canonical import sha256_bytes
 from hexgate.contract.evidence import EvidenceReader, EvidenceWriter
-from hexgate.contract.load_shard import ShardDocument, shard_file, shard_schema, write_shard
+from hexgate.contract.load_shard import ShardDocument, shard_file, shard_schema, shard_stem, write_shard
 from hexgate.contract.observed import observed_state
 from hexgate.contract.provenance import utc_now
 from hexgate.errors import EvidenceError, HexgateError, InputError
@@ -132,7 +132,7 @@ def run_shard(
     except HexgateError as error:
         _Draft(subject, place, folder, run).fail(str(error))
         raise
-    evidence = EvidenceWriter(folder, shard_file(place.index, place.count).removesuffix(".json"))
+    evidence = EvidenceWriter(folder, shard_stem(place.index, place.count))
     methods = {
         name: common_method(name, job.seed, job.confidence) | job.target.opened | dict(method)
         for name, method in ready.methods.items()

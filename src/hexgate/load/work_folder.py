@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,9 +32,14 @@ class WorkFolder:
         """Where it is."""
         self.path.mkdir(parents=True)
         self._lock: BinaryIO = (self.path / _LOCK).open("wb")
-        # Where files have no locks, a load goes on without.
-        with suppress(OSError):
+        try:
             take_lock(self._lock)
+        except (BlockingIOError, PermissionError):
+            self._lock.close()
+            raise _taken(self.path) from None
+        except OSError:
+            # Where files have no locks, a load goes on without.
+            pass
 
     def remove(self) -> None:
         """Remove it and all that is in it."""
@@ -56,11 +60,7 @@ def clear_left(folder: Path, stem: str) -> Path | None:
     if not path.is_dir():
         return None
     if _is_held(path / _LOCK):
-        raise InputError(
-            "another load is at work in this folder",
-            where=str(path),
-            hint="give another --out, or wait for its end",
-        )
+        raise _taken(path)
     shutil.rmtree(path, ignore_errors=True)
     return path
 
@@ -74,6 +74,14 @@ def _is_held(lock: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(
+        "another load is at work in this folder",
+        where=str(path),
+        hint="give another --out, or wait for its end",
+    )
 
 
 def _path(folder: Path, stem: str) -> Path:

@@ -149,7 +149,7 @@ def _write(reading: Reading, checks: Checks, out: Path, *, with_workbooks: bool)
             write_whole(stage / name, data)
         told = json.dumps(checks.to_json(), ensure_ascii=False, indent=2) + "\n"
         write_whole(stage / _CHECKS_FILE, told.encode())
-    put_in_place(out, _CHECKS_FILE, [*WORKBOOKS, *(place.text_file for place in found)])
+        put_in_place(out, _CHECKS_FILE, [*WORKBOOKS, *(place.text_file for place in found)])
     return count
 
 

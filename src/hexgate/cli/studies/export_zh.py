@@ -11,6 +11,7 @@ STUDY_EXPORT_ERRORS: tuple[tuple[str, str], ...] = (
     ("the export cannot be written ({error*})", "导出无法写入（{error}）"),
     ("the folder of --out cannot be read ({error*})", "--out 目录无法读取（{error}）"),
     ("the folder holds files that are of no export", "目录中有不属于导出的文件"),
+    ("another export is being written into this folder", "另一次导出正在写入该目录"),
     (
         "a new folder, an empty one, or that of an earlier export",
         "新目录、空目录，或先前导出的目录",
