@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Protocol
 
-__all__ = ["take_lock"]
+__all__ = ["is_taken", "take_lock"]
 
 
 class _File(Protocol):
@@ -33,3 +33,14 @@ def take_lock(file: _File, *, wait: bool = False) -> None:
         import fcntl
 
         fcntl.flock(file.fileno(), fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_taken(file: _File) -> bool:
+    """Whether another process has a file's lock; where none has, it is held from now on, if files have locks here."""
+    try:
+        take_lock(file)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -15,7 +15,7 @@ from hexgate.datasets.tokenizer import Tokenizer
 from hexgate.errors import InputError, TargetFailed, TargetUnusable
 from hexgate.indicators.base import Job
 from hexgate.indicators.inputs import prompts_of
-from hexgate.load.plans.trace_lengths import BLOCK_TOKENS, TraceLengths
+from hexgate.load.plans.trace_lengths import BLOCK_TOKENS, TraceLengths, block_count
 from hexgate.targets.base import GenerateOptions
 from hexgate.wire.base import Ask
 
@@ -215,7 +215,7 @@ def _of_trace(job: Job, wanted: Wanted, trace: TraceLengths) -> Texts:
 
     def made(number: int) -> Conversation:
         tokens, begin = targets[number], begins[number]
-        blocks = [] if ids is None else ids[begin : begin + -(-tokens // BLOCK_TOKENS)]
+        blocks = [] if ids is None else ids[begin : begin + block_count(tokens)]
 
         def text(words: int) -> str:
             return passages.chained(blocks, each, words, then=number)

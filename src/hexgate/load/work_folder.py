@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
-from hexgate.contract.lock import take_lock
+from hexgate.contract.lock import is_taken
 from hexgate.errors import InputError
 
 __all__ = ["WorkFolder", "clear_left"]
@@ -32,14 +32,9 @@ class WorkFolder:
         """Where it is."""
         self.path.mkdir(parents=True)
         self._lock: BinaryIO = (self.path / _LOCK).open("wb")
-        try:
-            take_lock(self._lock)
-        except (BlockingIOError, PermissionError):
+        if is_taken(self._lock):
             self._lock.close()
-            raise _taken(self.path) from None
-        except OSError:
-            # Where files have no locks, a load goes on without.
-            pass
+            raise _taken(self.path)
 
     def remove(self) -> None:
         """Remove it and all that is in it."""
@@ -68,12 +63,11 @@ def clear_left(folder: Path, stem: str) -> Path | None:
 def _is_held(lock: Path) -> bool:
     try:
         with lock.open("r+b") as file:
-            take_lock(file)
-    except (BlockingIOError, PermissionError):
+            return is_taken(file)
+    except PermissionError:
         return True
     except OSError:
         return False
-    return False
 
 
 def _taken(path: Path) -> InputError:

@@ -12,7 +12,7 @@ from hexgate.contract.canonical import sha256_file
 from hexgate.errors import DataError
 from hexgate.load.plans.trace import TraceLine, read_trace
 
-__all__ = ["BLOCK_TOKENS", "TraceLengths", "trace_lengths"]
+__all__ = ["BLOCK_TOKENS", "TraceLengths", "block_count", "trace_lengths"]
 
 BLOCK_TOKENS = 512
 """Tokens of a block of ``hash_ids``, as the traces of Mooncake count them."""
@@ -40,7 +40,7 @@ class TraceLengths:
         begins, begin = [], 0
         for tokens in self.input_tokens:
             begins.append(begin)
-            begin += _blocks_of(tokens)
+            begin += block_count(tokens)
         return begins
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ def trace_lengths(
         inputs.append(line.input_tokens or 0)
         outputs.append(line.output_tokens or 0)
         if has_blocks:
-            has_blocks = line.blocks is not None and len(line.blocks) == _blocks_of(inputs[-1])
+            has_blocks = line.blocks is not None and len(line.blocks) == block_count(inputs[-1])
             ids.extend(line.blocks or ())
     if first is None:
         return None
@@ -103,7 +103,8 @@ def trace_lengths(
     )
 
 
-def _blocks_of(tokens: int) -> int:
+def block_count(tokens: int) -> int:
+    """How many blocks a prompt of so many tokens has begun."""
     return -(-tokens // BLOCK_TOKENS)
 
 

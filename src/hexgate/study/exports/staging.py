@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hexgate.contract.lock import take_lock
+from hexgate.contract.lock import is_taken
 from hexgate.errors import InputError
 
 __all__ = ["STAGE", "put_in_place", "staged"]
@@ -35,17 +35,12 @@ def staged(out: Path, seal: str) -> Iterator[Path]:
     stage = out / STAGE
     stage.mkdir(parents=True, exist_ok=True)
     with (stage / _LOCK).open("wb") as lock:
-        try:
-            take_lock(lock)
-        except (BlockingIOError, PermissionError):
+        if is_taken(lock):
             raise InputError(
                 "another export is being written into this folder",
                 where=str(out),
                 hint="give another --out, or wait for its end",
-            ) from None
-        except OSError:
-            # Where files have no locks, an export goes on without.
-            pass
+            )
         _clear(stage, {seal, _LOCK})
         try:
             yield stage
