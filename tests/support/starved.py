@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-TRIES = 5
+TRIES = 8
+_MOST_PAUSE_S = 10.0
 
 
 class StarvedError(Exception):
@@ -29,6 +31,8 @@ def again_where_starved(test: Callable[..., None]) -> Callable[..., None]:
             except StarvedError:
                 if attempt == TRIES - 1:
                     raise
+                # What keeps a machine busy lasts for seconds: tries at once would all meet it.
+                time.sleep(min(2.0**attempt, _MOST_PAUSE_S))
 
     return repeated
 
